@@ -1,0 +1,93 @@
+//! The seam between dispatch and plugins: something that a message can be delivered to.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coordinator_journal::{Delivery, HandlerSpec, NewMessage};
+
+/// A delivery in progress. Dropping it cancels it.
+pub type Running = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
+/// A handler that messages can be delivered to.
+pub trait Target: Send + Sync + 'static {
+    /// Its id, and the types it takes.
+    fn spec(&self) -> HandlerSpec;
+
+    /// The terms it is run under.
+    fn terms(&self) -> HandlerTerms;
+
+    /// Runs the handler. Polled on the dispatch runtime; panics of the handler come back as [`Reply::Panicked`].
+    fn deliver(&self, delivery: &Delivery) -> Running;
+}
+
+/// What a handler answered.
+#[derive(Debug)]
+pub enum Reply {
+    /// Done, and what it published meanwhile.
+    Ack {
+        /// Stored with the ack.
+        emits: Vec<NewMessage>,
+    },
+    /// Try again.
+    Retry {
+        /// The other side said when (`Retry-After`).
+        after: Option<Duration>,
+        /// The error, then its causes.
+        chain: Vec<String>,
+    },
+    /// Pointless to try again.
+    Dead {
+        /// The error, then its causes.
+        chain: Vec<String>,
+    },
+    /// It panicked; the first entry says what and where.
+    Panicked {
+        /// The panic.
+        chain: Vec<String>,
+    },
+}
+
+/// Terms of one handler: defaults from its attribute, overridden by wiring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandlerTerms {
+    /// Attempts before it is a dead letter.
+    pub max_attempts: u32,
+    /// Panics of one message before it is a dead letter.
+    pub max_crashes: u32,
+    /// First backoff; doubles up to `backoff_max`, with full jitter.
+    pub backoff_min: Duration,
+    /// Longest backoff. `Retry-After` is clamped to it too.
+    pub backoff_max: Duration,
+    /// One attempt may take this long.
+    pub timeout: Duration,
+    /// So many at once.
+    pub concurrency: u32,
+}
+
+impl Default for HandlerTerms {
+    fn default() -> Self {
+        Self {
+            max_attempts: 20,
+            max_crashes: 3,
+            backoff_min: Duration::from_secs(2),
+            backoff_max: Duration::from_secs(15 * 60),
+            timeout: Duration::from_secs(30),
+            concurrency: 16,
+        }
+    }
+}
+
+impl<T: Target + ?Sized> Target for Arc<T> {
+    fn spec(&self) -> HandlerSpec {
+        (**self).spec()
+    }
+
+    fn terms(&self) -> HandlerTerms {
+        (**self).terms()
+    }
+
+    fn deliver(&self, delivery: &Delivery) -> Running {
+        (**self).deliver(delivery)
+    }
+}

@@ -1,0 +1,192 @@
+//! What operators look at: messages, dead letters, handlers and counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coordinator_message::{Envelope, MessageId, MessageType, Timestamp};
+use serde::Serialize;
+
+use crate::{Durability, Failure};
+
+/// One page of a list and how to get the next.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Opaque; give it back to get the next page. `None` on the last.
+    pub next: Option<String>,
+}
+
+/// Which messages to list.
+#[derive(Debug, Clone, Default)]
+pub struct MessageQuery {
+    /// Of this type.
+    pub ty: Option<MessageType>,
+    /// In this state.
+    pub state: Option<MessageState>,
+    /// Bound to this handler (`instance.handler`). With `state`: in that state for this handler.
+    pub handler: Option<String>,
+    /// With this ordering key.
+    pub key: Option<String>,
+    /// Of this correlation.
+    pub correlation: Option<MessageId>,
+    /// Accepted at or after.
+    pub since: Option<Timestamp>,
+    /// Accepted before.
+    pub until: Option<Timestamp>,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+    /// At most this many; engines clamp it to 1..=500.
+    pub limit: usize,
+}
+
+/// State of a message over all handlers: the worst of its deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MessageState {
+    /// No handler is bound to its type.
+    Unhandled,
+    /// Every handler acked it.
+    Acked,
+    /// Some handler has yet to take it, or is at it.
+    Pending,
+    /// Some handler failed and will try again.
+    Retrying,
+    /// Some handler gave it up.
+    Dead,
+}
+
+/// One row of a list.
+#[derive(Debug, Clone)]
+pub struct MessageRecord {
+    /// The message, with its payload.
+    pub message: Arc<Envelope>,
+    /// When it was accepted.
+    pub accepted: Timestamp,
+    /// Over all handlers.
+    pub state: MessageState,
+}
+
+/// One message in full.
+#[derive(Debug, Clone)]
+pub struct MessageDetail {
+    /// The row.
+    pub record: MessageRecord,
+    /// One per bound handler.
+    pub deliveries: Vec<DeliveryRecord>,
+    /// Messages that handlers emitted for it, in order.
+    pub children: Vec<MessageId>,
+}
+
+/// State of one delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryState {
+    /// Not taken yet.
+    Pending,
+    /// Handed out, not settled.
+    Running,
+    /// Done.
+    Acked,
+    /// Failed; will be tried again.
+    Retrying,
+    /// Given up.
+    Dead,
+}
+
+/// One delivery of one message.
+#[derive(Debug, Clone)]
+pub struct DeliveryRecord {
+    /// `instance.handler`.
+    pub handler: String,
+    /// Its state.
+    pub state: DeliveryState,
+    /// Attempts so far, of this replay.
+    pub attempt: u32,
+    /// How often it was replayed.
+    pub replay: u32,
+    /// When the next attempt is due, if retrying.
+    pub due: Option<Timestamp>,
+    /// Failed attempts, oldest first, over all replays.
+    pub attempts: Vec<AttemptRecord>,
+}
+
+/// One failed attempt.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttemptRecord {
+    /// Of which replay; 0 is the first delivery.
+    pub replay: u32,
+    /// Number, from 1.
+    pub attempt: u32,
+    /// What happened.
+    #[serde(flatten)]
+    pub failure: Failure,
+}
+
+/// Which dead letters to list.
+#[derive(Debug, Clone, Default)]
+pub struct DeadLetterQuery {
+    /// Of this handler.
+    pub handler: Option<String>,
+    /// Of this type.
+    pub ty: Option<MessageType>,
+    /// Died at or after.
+    pub since: Option<Timestamp>,
+    /// Died before.
+    pub until: Option<Timestamp>,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+    /// At most this many; engines clamp it to 1..=500.
+    pub limit: usize,
+}
+
+/// A delivery that was given up, with its own copy of the message.
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    /// `instance.handler`.
+    pub handler: String,
+    /// The message.
+    pub message: Arc<Envelope>,
+    /// When it died.
+    pub died: Timestamp,
+    /// Attempts made.
+    pub attempts: u32,
+    /// The last failure.
+    pub failure: Failure,
+}
+
+/// Counts over the whole journal.
+#[derive(Debug, Clone)]
+pub struct Stats {
+    /// Messages in the log.
+    pub messages: u64,
+    /// Bytes that count against `max_size`.
+    pub size: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// What receipts say.
+    pub durability: Durability,
+    /// One per known handler.
+    pub handlers: Vec<HandlerStats>,
+}
+
+/// Counts of one handler.
+#[derive(Debug, Clone)]
+pub struct HandlerStats {
+    /// `instance.handler`.
+    pub handler: String,
+    /// The types it is bound to.
+    pub types: Vec<MessageType>,
+    /// Messages not settled yet: waiting, running and retrying.
+    pub lag: u64,
+    /// Handed out now.
+    pub running: u64,
+    /// Waiting for another attempt.
+    pub retrying: u64,
+    /// Given up.
+    pub dead: u64,
+    /// Age of the oldest unsettled message.
+    pub oldest: Option<Duration>,
+    /// False once it is no longer in the wiring.
+    pub open: bool,
+}

@@ -1,0 +1,132 @@
+//! What comes out: deliveries, and how they are settled.
+
+use std::sync::Arc;
+
+use coordinator_message::{Envelope, MessageId, MessageType, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::NewMessage;
+
+/// A handler as the journal knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandlerSpec {
+    /// `instance.handler`. Everything durable hangs on it.
+    pub id: String,
+    /// The types it is bound to.
+    pub types: Vec<MessageType>,
+    /// Where a new handler, or a newly bound type, starts.
+    pub from: StartFrom,
+}
+
+/// Where a new cursor starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StartFrom {
+    /// Only messages accepted from now on.
+    #[default]
+    Now,
+    /// Everything still in the log.
+    Earliest,
+}
+
+/// One message for one handler, to be settled.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The message, shared between handlers.
+    pub message: Arc<Envelope>,
+    /// Number of this attempt, from 1. Counts on over a restart; starts again at 1 on a replay.
+    pub attempt: u32,
+    /// Attempts before this one that panicked.
+    pub crashes: u32,
+    /// How often it was replayed; part of the ids of what it emits.
+    pub replay: u32,
+    /// Settles it.
+    pub token: Token,
+}
+
+/// Names one handed-out delivery. Opaque outside the engine that made it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Token {
+    /// `instance.handler`.
+    pub handler: Arc<str>,
+    /// Log position.
+    pub position: u64,
+    /// Distinguishes one handing-out from another of the same delivery: an older one settles nothing.
+    pub fence: u64,
+}
+
+/// Settles one delivery.
+#[derive(Debug, Clone)]
+pub struct Settle {
+    /// Which.
+    pub token: Token,
+    /// How.
+    pub verdict: Verdict,
+}
+
+/// What the journal is to remember of an attempt.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// Done. What the handler published is stored in the same write; a duplicate among it is no error.
+    Ack {
+        /// Published by the handler during this attempt.
+        emits: Vec<NewMessage>,
+    },
+    /// Again, not before `due`.
+    Retry {
+        /// When.
+        due: Timestamp,
+        /// Why.
+        failure: Failure,
+    },
+    /// Never again unless replayed: to the dead letters.
+    Dead {
+        /// Why.
+        failure: Failure,
+    },
+}
+
+/// Why an attempt failed. Text only: it is stored and shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind.
+    pub kind: FailureKind,
+    /// The error, then its causes, outermost first. Already redacted.
+    pub chain: Vec<String>,
+    /// When the attempt began.
+    pub started: Timestamp,
+    /// How long it ran, in milliseconds.
+    pub ran_ms: u64,
+}
+
+/// Kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The handler asked for another attempt.
+    Retry,
+    /// The handler refused the message.
+    Refused,
+    /// The handler panicked.
+    Panic,
+    /// The attempt outlived the handler's timeout.
+    Timeout,
+    /// The message expired before the handler took it.
+    Expired,
+}
+
+/// What became of one settle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettleOutcome {
+    /// Done.
+    Settled,
+    /// The token is not current: somebody else settled it. Nothing was changed, no emit stored.
+    Stale,
+}
+
+impl Delivery {
+    /// The id of the message that this delivery emits at `index`.
+    #[must_use]
+    pub fn emit_id(&self, index: u32) -> MessageId {
+        self.message.id.emitted(&self.token.handler, self.replay, index)
+    }
+}

@@ -1,0 +1,1 @@
+//! The whole house, tested through its public door.
