@@ -76,10 +76,12 @@ impl FromStr for MessageId {
     type Err = ParseIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::from_str(text).map(Self).map_err(|source| ParseIdError {
-            text: text.chars().take(64).collect(),
-            source,
-        })
+        Uuid::from_str(text)
+            .map(Self)
+            .map_err(|source| ParseIdError {
+                text: text.chars().take(64).collect(),
+                source,
+            })
     }
 }
 
@@ -90,10 +92,22 @@ mod tests {
     #[test]
     fn a_rerun_emits_the_same_id_and_a_replay_another() {
         let parent = MessageId::new(Timestamp::from_millis(1));
-        assert_eq!(parent.emitted("lms.enrol", 0, 0), parent.emitted("lms.enrol", 0, 0));
-        assert_ne!(parent.emitted("lms.enrol", 0, 0), parent.emitted("lms.enrol", 1, 0));
-        assert_ne!(parent.emitted("lms.enrol", 0, 0), parent.emitted("lms.enrol", 0, 1));
-        assert_ne!(parent.emitted("lms.enrol", 0, 0), parent.emitted("crm.enrol", 0, 0));
+        assert_eq!(
+            parent.emitted("lms.enrol", 0, 0),
+            parent.emitted("lms.enrol", 0, 0)
+        );
+        assert_ne!(
+            parent.emitted("lms.enrol", 0, 0),
+            parent.emitted("lms.enrol", 1, 0)
+        );
+        assert_ne!(
+            parent.emitted("lms.enrol", 0, 0),
+            parent.emitted("lms.enrol", 0, 1)
+        );
+        assert_ne!(
+            parent.emitted("lms.enrol", 0, 0),
+            parent.emitted("crm.enrol", 0, 0)
+        );
     }
 
     #[test]

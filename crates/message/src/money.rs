@@ -45,8 +45,8 @@ impl Currency {
     #[must_use]
     pub fn exponent(&self) -> u32 {
         match &self.0 {
-            b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"PYG" | b"RWF" | b"UGX"
-            | b"UYI" | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
+            b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"PYG"
+            | b"RWF" | b"UGX" | b"UYI" | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
             b"BHD" | b"IQD" | b"JOD" | b"KWD" | b"LYD" | b"OMR" | b"TND" => 3,
             b"CLF" | b"UYW" => 4,
             _ => 2,
@@ -63,7 +63,9 @@ impl FromStr for Currency {
             Some(bytes) if bytes.iter().all(u8::is_ascii_alphabetic) => {
                 Ok(Self(bytes.map(|b| b.to_ascii_uppercase())))
             }
-            _ => Err(ParseCurrencyError { text: text.chars().take(16).collect() }),
+            _ => Err(ParseCurrencyError {
+                text: text.chars().take(16).collect(),
+            }),
         }
     }
 }
@@ -80,11 +82,19 @@ impl fmt::Display for Money {
         let exponent = self.currency.exponent();
         let unit = 10_u64.pow(exponent);
         let sign = if self.minor < 0 { "-" } else { "" };
-        let (whole, rest) = (self.minor.unsigned_abs() / unit, self.minor.unsigned_abs() % unit);
+        let (whole, rest) = (
+            self.minor.unsigned_abs() / unit,
+            self.minor.unsigned_abs() % unit,
+        );
         if exponent == 0 {
             write!(f, "{sign}{whole} {}", self.currency)
         } else {
-            write!(f, "{sign}{whole}.{rest:0width$} {}", self.currency, width = exponent as usize)
+            write!(
+                f,
+                "{sign}{whole}.{rest:0width$} {}",
+                self.currency,
+                width = exponent as usize
+            )
         }
     }
 }

@@ -24,7 +24,9 @@ impl Timestamp {
     /// The system clock, now.
     #[must_use]
     pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
@@ -43,13 +45,19 @@ impl Timestamp {
     /// This time plus `delay`.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// This time less `age`.
     #[must_use]
     pub fn before(self, age: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// How long after `earlier` this is; zero if it is not.
@@ -109,7 +117,10 @@ mod tests {
     fn a_time_is_written_and_read_as_rfc_3339() {
         let at = Timestamp::from_millis(1_769_851_800_123);
         assert_eq!(at.to_string(), "2026-01-31T09:30:00.123Z");
-        assert_eq!(Timestamp::parse("2026-01-31T10:30:00.123+01:00").unwrap(), at);
+        assert_eq!(
+            Timestamp::parse("2026-01-31T10:30:00.123+01:00").unwrap(),
+            at
+        );
         assert!(Timestamp::parse("yesterday").is_err());
     }
 }

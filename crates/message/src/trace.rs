@@ -23,14 +23,21 @@ impl TraceParent {
     #[must_use]
     pub fn start() -> Self {
         let (high, low) = fresh_ids();
-        Self { trace_id: high, span_id: low, flags: 1 }
+        Self {
+            trace_id: high,
+            span_id: low,
+            flags: 1,
+        }
     }
 
     /// A child span in the same trace.
     #[must_use]
     pub fn child(&self) -> Self {
         let (_, low) = fresh_ids();
-        Self { span_id: low, ..*self }
+        Self {
+            span_id: low,
+            ..*self
+        }
     }
 
     /// The trace id, 32 hexadecimal digits.
@@ -48,7 +55,11 @@ fn fresh_ids() -> (u128, u64) {
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.flags)
+        write!(
+            f,
+            "00-{:032x}-{:016x}-{:02x}",
+            self.trace_id, self.span_id, self.flags
+        )
     }
 }
 
@@ -65,7 +76,12 @@ impl FromStr for TraceParent {
         let hex = |part: &str, len: usize| {
             part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
         };
-        if !hex(version, 2) || version == "ff" || !hex(trace, 32) || !hex(span, 16) || !hex(flags, 2) {
+        if !hex(version, 2)
+            || version == "ff"
+            || !hex(trace, 32)
+            || !hex(span, 16)
+            || !hex(flags, 2)
+        {
             return Err(ParseTraceError);
         }
         if version == "00" && parts.next().is_some() {
@@ -89,7 +105,9 @@ mod tests {
 
     #[test]
     fn a_child_stays_in_its_trace() {
-        let root: TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+        let root: TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+            .parse()
+            .unwrap();
         let child = root.child();
         assert_eq!(child.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_ne!(child, root);

@@ -12,7 +12,9 @@ pub struct MessageType(Arc<str>);
 
 /// The text is not a message type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a message type: expected reverse-DNS with a version, such as `org.example.thing.happened.v1`")]
+#[error(
+    "`{text}` is not a message type: expected reverse-DNS with a version, such as `org.example.thing.happened.v1`"
+)]
 pub struct ParseTypeError {
     text: String,
 }
@@ -37,7 +39,9 @@ fn is_type(text: &str) -> bool {
         && version.is_some_and(|v| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()))
         && segments.iter().all(|segment| {
             !segment.is_empty()
-                && segment.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+                && segment
+                    .bytes()
+                    .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
         })
 }
 
@@ -48,7 +52,9 @@ impl FromStr for MessageType {
         if is_type(text) {
             Ok(Self(text.into()))
         } else {
-            Err(ParseTypeError { text: text.chars().take(MessageType::MAX_LEN).collect() })
+            Err(ParseTypeError {
+                text: text.chars().take(MessageType::MAX_LEN).collect(),
+            })
         }
     }
 }
@@ -78,8 +84,21 @@ mod tests {
 
     #[test]
     fn a_type_is_reverse_dns_and_versioned() {
-        assert!("org.openedx.payment.received.v1".parse::<MessageType>().is_ok());
-        for text in ["", "v1", "a.v1", "org.openedx.payment", "org..x.v1", "org.Open.x.v1", "org.x.y.v", "org.x y.v1"] {
+        assert!(
+            "org.openedx.payment.received.v1"
+                .parse::<MessageType>()
+                .is_ok()
+        );
+        for text in [
+            "",
+            "v1",
+            "a.v1",
+            "org.openedx.payment",
+            "org..x.v1",
+            "org.Open.x.v1",
+            "org.x.y.v",
+            "org.x y.v1",
+        ] {
             assert!(text.parse::<MessageType>().is_err(), "{text}");
         }
     }
