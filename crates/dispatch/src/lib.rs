@@ -1,1 +1,26 @@
-//! The dispatch room.
+//! Runs handlers: takes deliveries from the journal, calls targets, decides what becomes of each attempt.
+//!
+//! In: a [`Journal`](coordinator_journal::Journal), [`Target`](coordinator_context::Target)s. Out: settled deliveries, [`HandlerStatus`].
+//! Promises: a slow, panicking or blocking handler costs the others nothing; no delivery is dropped silently.
+//! Not here: what a handler is made of (see `context`), durable state (see `journal`), order and breakers (not built yet).
+#![forbid(unsafe_code)]
+
+mod attempt;
+mod call;
+mod chain;
+mod decide;
+mod dispatcher;
+mod feed;
+mod handler;
+mod observe;
+mod options;
+mod phase;
+mod settling;
+mod slots;
+mod watch;
+
+pub use decide::{Answer, BACKOFF_FLOOR, Ended, decide};
+pub use dispatcher::{Dispatcher, DrainReport, StartError, UnknownHandler};
+pub use handler::{HandlerState, HandlerStatus};
+pub use observe::{Attempted, Observer, Outcome};
+pub use options::{Clock, DispatchOptions, Redact};

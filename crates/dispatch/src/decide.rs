@@ -1,0 +1,89 @@
+//! The retry decision: what becomes of an attempt. Pure; clock and randomness come in.
+
+use std::time::Duration;
+
+use coordinator_context::{HandlerTerms, Reply};
+use coordinator_journal::{Delivery, Failure, FailureKind, Verdict};
+use coordinator_message::Timestamp;
+use rand::{Rng, RngExt};
+
+/// No retry is sooner than this, unless the handler's own longest backoff is shorter: full jitter may roll a zero,
+/// and a zero is a hot loop.
+pub const BACKOFF_FLOOR: Duration = Duration::from_millis(100);
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub enum Answer {
+    /// The handler answered.
+    Replied(Reply),
+    /// It did not answer in time.
+    TimedOut {
+        /// What it did instead.
+        chain: Vec<String>,
+    },
+}
+
+/// An attempt that ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// How.
+    pub answer: Answer,
+    /// When it began.
+    pub started: Timestamp,
+    /// How long it ran.
+    pub ran: Duration,
+}
+
+/// Decides what the journal is to remember of this attempt of `delivery`.
+///
+/// An ack is an ack, a refusal is a dead letter at once. Everything else is retried until `terms.max_attempts`
+/// attempts were made, or `terms.max_crashes` of them panicked: such a message may take the host down next time.
+/// The backoff is exponential with full jitter; the other side's `Retry-After` goes before it, clamped to
+/// `terms.backoff_max`.
+pub fn decide<R: Rng + ?Sized>(
+    terms: &HandlerTerms,
+    delivery: &Delivery,
+    ended: Ended,
+    now: Timestamp,
+    rng: &mut R,
+) -> Verdict {
+    let (kind, chain, after) = match ended.answer {
+        Answer::Replied(Reply::Ack { emits }) => return Verdict::Ack { emits },
+        Answer::Replied(Reply::Retry { after, chain }) => (FailureKind::Retry, chain, after),
+        Answer::Replied(Reply::Dead { chain }) => (FailureKind::Refused, chain, None),
+        Answer::Replied(Reply::Panicked { chain }) => (FailureKind::Panic, chain, None),
+        Answer::TimedOut { chain } => (FailureKind::Timeout, chain, None),
+    };
+    let failure = Failure {
+        kind,
+        chain,
+        started: ended.started,
+        ran_ms: u64::try_from(ended.ran.as_millis()).unwrap_or(u64::MAX),
+    };
+    let crashed_out =
+        kind == FailureKind::Panic && delivery.crashes.saturating_add(1) >= terms.max_crashes;
+    if kind == FailureKind::Refused || crashed_out || delivery.attempt >= terms.max_attempts {
+        return Verdict::Dead { failure };
+    }
+    let backoff = match after {
+        Some(asked) => asked.max(BACKOFF_FLOOR).min(terms.backoff_max),
+        None => jittered(terms, delivery.attempt, rng),
+    };
+    Verdict::Retry {
+        due: now.after(backoff),
+        failure,
+    }
+}
+
+/// Uniform between zero and `min(backoff_max, backoff_min * 2^(attempt - 1))`, but not below [`BACKOFF_FLOOR`].
+/// ("Full jitter" of <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.)
+fn jittered<R: Rng + ?Sized>(terms: &HandlerTerms, attempt: u32, rng: &mut R) -> Duration {
+    let doublings = attempt.saturating_sub(1);
+    let longest = terms
+        .backoff_min
+        .saturating_mul(2_u32.saturating_pow(doublings))
+        .min(terms.backoff_max);
+    let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+    let rolled = Duration::from_millis(rng.random_range(0..=millis));
+    rolled.max(BACKOFF_FLOOR.min(longest))
+}

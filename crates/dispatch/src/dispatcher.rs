@@ -1,0 +1,331 @@
+//! The dispatcher: starts a feed per handler on a runtime of its own, answers operators, drains.
+
+use std::collections::HashSet;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use coordinator_context::Target;
+use coordinator_journal::{Deliveries, Journal, JournalError};
+use futures_util::FutureExt;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::{error, info};
+
+use crate::attempt::Surroundings;
+use crate::feed::{Fed, feed};
+use crate::handler::Handler;
+use crate::phase::Phase;
+use crate::settling::Settler;
+use crate::slots::Slots;
+use crate::watch::Watchdog;
+use crate::{DispatchOptions, HandlerStatus};
+
+/// Running handlers. Dropping it ends everything at once; [`Self::drain`] ends it in good order.
+pub struct Dispatcher {
+    handlers: Vec<Arc<Handler>>,
+    phases: watch::Sender<Phase>,
+    works: Mutex<Option<Works>>,
+}
+
+/// What runs, until it is drained.
+struct Works {
+    runtime: Runtime,
+    feeds: Vec<Feed>,
+    settler: Settler,
+    _watchdog: Watchdog,
+}
+
+struct Feed {
+    handler: Arc<Handler>,
+    ending: JoinHandle<Fed>,
+}
+
+/// The dispatcher could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Two targets have one id.
+    #[error("two handlers are called `{0}`")]
+    DuplicateHandler(String),
+    /// The journal could not open a handler.
+    #[error("failed to open handler `{handler}`")]
+    Open {
+        /// Which.
+        handler: String,
+        /// Why.
+        #[source]
+        source: JournalError,
+    },
+    /// The operating system gave no threads.
+    #[error("failed to start the threads of the dispatcher")]
+    Threads(#[source] io::Error),
+}
+
+/// There is no such handler.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no handler `{0}`\n(see `coordinator handlers list`)")]
+pub struct UnknownHandler(pub String);
+
+/// How a drain went.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DrainReport {
+    /// Attempts that ended during the drain.
+    pub finished: usize,
+    /// Attempts that were cancelled by the timeout; they are delivered again after the next start.
+    pub cancelled: usize,
+    /// Verdicts that the journal did not take; those deliveries run again after the next start.
+    pub unsettled: usize,
+    /// Handlers that blocked their thread to the end, which therefore could not be cancelled.
+    pub stuck: Vec<String>,
+}
+
+/// Cancelled attempts get this long to be dropped, and verdicts to be written, beyond the timeout of the drain.
+const CANCEL_GRACE: Duration = Duration::from_millis(250);
+const WRITE_GRACE: Duration = Duration::from_secs(2);
+
+impl Dispatcher {
+    /// Opens every target's handler in `journal` and begins to run them.
+    ///
+    /// Call it within the host's runtime: what the journal spawns when it opens a handler belongs there, apart from
+    /// the threads that handlers run on.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(
+        options: DispatchOptions,
+        journal: Arc<dyn Journal>,
+        targets: Vec<Arc<dyn Target>>,
+    ) -> Result<Self, StartError> {
+        let opened = open(&*journal, targets).await?;
+        let (phases, phase) = watch::channel(Phase::Serving);
+        let runtime = runtime(options.threads_for(opened.len())).map_err(StartError::Threads)?;
+        let (settles, settler) =
+            Settler::start(journal, phase.clone()).map_err(StartError::Threads)?;
+        let handlers: Vec<_> = opened
+            .iter()
+            .map(|(handler, _)| Arc::clone(handler))
+            .collect();
+        let watchdog = Watchdog::start(
+            handlers.clone(),
+            runtime.handle().clone(),
+            Arc::clone(&options.observer),
+        )
+        .map_err(StartError::Threads)?;
+        let around = Arc::new(Surroundings {
+            clock: options.clock,
+            redact: options.redact,
+            observer: options.observer,
+            settles,
+        });
+        let feeds = opened
+            .into_iter()
+            .map(|(handler, deliveries)| {
+                let slots = Slots::new(
+                    Arc::clone(&handler),
+                    Arc::clone(&around),
+                    options.max_in_memory,
+                );
+                let ending =
+                    runtime.spawn(fed(Arc::clone(&handler), deliveries, slots, phase.clone()));
+                Feed { handler, ending }
+            })
+            .collect();
+        let works = Works {
+            runtime,
+            feeds,
+            settler,
+            _watchdog: watchdog,
+        };
+        Ok(Self {
+            handlers,
+            phases,
+            works: Mutex::new(Some(works)),
+        })
+    }
+
+    /// Every handler and what it is doing, in the order of the targets.
+    #[must_use]
+    pub fn handlers(&self) -> Vec<HandlerStatus> {
+        self.handlers
+            .iter()
+            .map(|handler| handler.status())
+            .collect()
+    }
+
+    /// Takes no new deliveries for this handler; what runs is finished. Not durable: a restart resumes it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such handler.
+    pub fn pause(&self, id: &str) -> Result<(), UnknownHandler> {
+        self.handler(id)?.set_paused(true);
+        info!(handler.name = id, "handler `{id}` is paused");
+        Ok(())
+    }
+
+    /// Takes deliveries again. A stuck handler goes on by itself once its thread comes back.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such handler.
+    pub fn resume(&self, id: &str) -> Result<(), UnknownHandler> {
+        self.handler(id)?.set_paused(false);
+        info!(handler.name = id, "handler `{id}` is resumed");
+        Ok(())
+    }
+
+    /// Ends in good order: takes nothing new, waits up to `patience` for what runs, cancels the rest, writes the
+    /// verdicts, and leaves threads that are still blocked behind. Takes little longer than `patience`; the journal
+    /// must stay open until it returns. A second drain finds nothing to do.
+    pub async fn drain(&self, patience: Duration) -> DrainReport {
+        let works = self
+            .works
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(Works {
+            runtime,
+            feeds,
+            mut settler,
+            ..
+        }) = works
+        else {
+            return DrainReport::default();
+        };
+        let deadline = Instant::now() + patience;
+        self.phases.send_replace(Phase::Draining);
+        let mut report = DrainReport::default();
+        let late = gather(feeds, deadline, &mut report).await;
+        self.phases.send_replace(Phase::Cancelling);
+        let stuck = gather(late, Instant::now() + CANCEL_GRACE, &mut report).await;
+        report.stuck = stuck
+            .iter()
+            .map(|feed| feed.handler.id().to_owned())
+            .collect();
+        report.cancelled += stuck
+            .iter()
+            .map(|feed| feed.handler.running.load(Ordering::Relaxed))
+            .sum::<usize>();
+        self.phases.send_replace(Phase::Closing);
+        let patience = deadline
+            .saturating_duration_since(Instant::now())
+            .max(WRITE_GRACE);
+        // If it is late, what it has not written is in the report.
+        let _ = timeout(patience, settler.ended()).await;
+        self.phases.send_replace(Phase::Ended);
+        report.unsettled = settler.unsettled();
+        // A blocked thread cannot be joined: waiting for it would keep the host from ending.
+        runtime.shutdown_background();
+        info!(
+            finished = report.finished,
+            cancelled = report.cancelled,
+            unsettled = report.unsettled,
+            stuck = report.stuck.len(),
+            "dispatch drained",
+        );
+        report
+    }
+
+    fn handler(&self, id: &str) -> Result<&Handler, UnknownHandler> {
+        let found = self.handlers.iter().find(|handler| handler.id() == id);
+        found
+            .map(|handler| &**handler)
+            .ok_or_else(|| UnknownHandler(id.to_owned()))
+    }
+}
+
+impl Drop for Dispatcher {
+    fn drop(&mut self) {
+        self.phases.send_replace(Phase::Ended);
+        if let Some(works) = self
+            .works
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            works.runtime.shutdown_background();
+        }
+    }
+}
+
+type Opened = (Arc<Handler>, Box<dyn Deliveries>);
+
+async fn open(
+    journal: &dyn Journal,
+    targets: Vec<Arc<dyn Target>>,
+) -> Result<Vec<Opened>, StartError> {
+    let handlers: Vec<_> = targets
+        .into_iter()
+        .map(|target| Arc::new(Handler::new(target)))
+        .collect();
+    let mut seen = HashSet::new();
+    if let Some(twice) = handlers
+        .iter()
+        .find(|handler| !seen.insert(handler.id().to_owned()))
+    {
+        return Err(StartError::DuplicateHandler(twice.id().to_owned()));
+    }
+    let mut opened = Vec::with_capacity(handlers.len());
+    for handler in handlers {
+        let deliveries =
+            journal
+                .open(handler.spec.clone())
+                .await
+                .map_err(|source| StartError::Open {
+                    handler: handler.id().to_owned(),
+                    source,
+                })?;
+        opened.push((handler, deliveries));
+    }
+    Ok(opened)
+}
+
+fn runtime(threads: usize) -> io::Result<Runtime> {
+    let number = AtomicUsize::new(0);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name_fn(move || format!("dispatch-{}", number.fetch_add(1, Ordering::Relaxed)))
+        .enable_all()
+        .build()
+}
+
+/// Feeds a handler. Targets cannot make this panic; should the journal or an observer, it is not silent.
+async fn fed(
+    handler: Arc<Handler>,
+    deliveries: Box<dyn Deliveries>,
+    slots: Slots,
+    phases: watch::Receiver<Phase>,
+) -> Fed {
+    let fed = AssertUnwindSafe(feed(&handler, deliveries, slots, phases))
+        .catch_unwind()
+        .await;
+    fed.unwrap_or_else(|_| {
+        error!(
+            handler.name = handler.id(),
+            "handler `{}` gets no more deliveries: its feed panicked",
+            handler.id()
+        );
+        Fed::default()
+    })
+}
+
+/// Waits until `deadline` for feeds to end and adds what they say to `report`. Returns those that did not end.
+async fn gather(feeds: Vec<Feed>, deadline: Instant, report: &mut DrainReport) -> Vec<Feed> {
+    let mut late = Vec::new();
+    for mut feed in feeds {
+        match timeout_at(deadline, &mut feed.ending).await {
+            Ok(fed) => {
+                let fed = fed.unwrap_or_default();
+                report.finished += fed.finished;
+                report.cancelled += fed.cancelled;
+            }
+            Err(_) => late.push(feed),
+        }
+    }
+    late
+}

@@ -1,0 +1,157 @@
+//! The watchdog: finds a handler that blocks its thread, which no timer on that thread could.
+//!
+//! All deliveries of one handler are polled by one task, so a handler has at most one poll at a time, and a blocking
+//! handler costs one thread whatever its concurrency. While that poll lasts nothing of the handler can run: it is
+//! paused by construction. What is left to do is to see it, to say so, and to keep the runtime's timers going.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use coordinator_message::MessageId;
+use tokio::runtime::Handle;
+use tracing::error;
+
+use crate::Observer;
+use crate::handler::Handler;
+
+/// The poll of one handler that is going on, if one is.
+#[derive(Default)]
+pub(crate) struct PollWatch {
+    poll: Mutex<Option<Poll>>,
+    /// Nanoseconds that polls held the thread beyond the timeout, in all.
+    lost: AtomicU64,
+}
+
+struct Poll {
+    message: MessageId,
+    attempt: u32,
+    since: Instant,
+    /// The watchdog has reported it.
+    stuck: bool,
+}
+
+/// A poll that is over.
+pub(crate) struct Left {
+    /// How long it held its thread.
+    pub(crate) held: Duration,
+    /// The watchdog had reported it.
+    pub(crate) stuck: bool,
+}
+
+impl PollWatch {
+    pub(crate) fn enter(&self, message: MessageId, attempt: u32) {
+        *self.poll() = Some(Poll {
+            message,
+            attempt,
+            since: Instant::now(),
+            stuck: false,
+        });
+    }
+
+    /// Ends the poll. One that held the thread beyond `timeout` is remembered in [`Self::lost`].
+    pub(crate) fn leave(&self, timeout: Duration) -> Left {
+        let poll = self.poll().take();
+        let left = poll.map_or(
+            Left {
+                held: Duration::ZERO,
+                stuck: false,
+            },
+            |poll| Left {
+                held: poll.since.elapsed(),
+                stuck: poll.stuck,
+            },
+        );
+        if left.held > timeout {
+            let nanos = u64::try_from(left.held.as_nanos()).unwrap_or(u64::MAX);
+            self.lost.fetch_add(nanos, Ordering::Relaxed);
+        }
+        left
+    }
+
+    /// How long the handler's deliveries could not run because one of them blocked the thread, in all.
+    pub(crate) fn lost(&self) -> Duration {
+        Duration::from_nanos(self.lost.load(Ordering::Relaxed))
+    }
+
+    /// The message whose delivery blocks the thread, once the watchdog has seen it.
+    pub(crate) fn stuck_on(&self) -> Option<MessageId> {
+        self.poll()
+            .as_ref()
+            .filter(|poll| poll.stuck)
+            .map(|poll| poll.message)
+    }
+
+    fn poll(&self) -> MutexGuard<'_, Option<Poll>> {
+        // Every write is one assignment, so a poisoned slot is a whole one.
+        self.poll.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that watches. It ends when this is dropped.
+pub(crate) struct Watchdog {
+    _stop: mpsc::Sender<()>,
+}
+
+/// How often to look, at most and at least.
+const FASTEST: Duration = Duration::from_millis(5);
+const SLOWEST: Duration = Duration::from_millis(100);
+
+impl Watchdog {
+    pub(crate) fn start(
+        handlers: Vec<Arc<Handler>>,
+        runtime: Handle,
+        observer: Arc<dyn Observer>,
+    ) -> io::Result<Self> {
+        let shortest = handlers
+            .iter()
+            .map(|handler| handler.terms.timeout)
+            .min()
+            .unwrap_or(SLOWEST);
+        let pace = (shortest / 4).clamp(FASTEST, SLOWEST);
+        let (stop, stopped) = mpsc::channel();
+        thread::Builder::new()
+            .name("dispatch-watchdog".to_owned())
+            .spawn(move || {
+                while stopped.recv_timeout(pace) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    let held = handlers
+                        .iter()
+                        .filter(|handler| look(handler, pace, &*observer))
+                        .count();
+                    if held > 0 {
+                        // The blocked thread may be the one that last drove the runtime's timers and sockets, with the
+                        // others asleep. Work from outside wakes one of them, and it takes the driver over
+                        // (https://github.com/tokio-rs/tokio/issues/4730).
+                        runtime.spawn(async {});
+                    }
+                }
+            })?;
+        Ok(Self { _stop: stop })
+    }
+}
+
+/// Whether `handler` has held a thread for longer than `pace`. Reports a poll that outlived the timeout, once.
+fn look(handler: &Handler, pace: Duration, observer: &dyn Observer) -> bool {
+    let mut slot = handler.watch.poll();
+    let Some(poll) = slot.as_mut() else {
+        return false;
+    };
+    let held = poll.since.elapsed();
+    if held > handler.terms.timeout && !poll.stuck {
+        poll.stuck = true;
+        let (message, attempt) = (poll.message, poll.attempt);
+        drop(slot);
+        error!(
+            handler.name = handler.id(),
+            cloudevents.event_id = %message,
+            attempt,
+            held_ms = held.as_millis(),
+            "handler `{}` blocks its thread with `{message}` beyond its timeout: paused until the thread comes back",
+            handler.id(),
+        );
+        observer.stuck(handler.id(), true);
+    }
+    held > pace
+}
