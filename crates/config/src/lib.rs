@@ -1,12 +1,39 @@
 //! Reads the operator's configuration.
-//! In: `default.toml` (embedded), a file, the environment.
-//! Out: typed sections with provenance, or every mistake at once.
+//! In: built-in defaults, a file, the environment; later layers win.
+//! Out: typed sections, each value with its source, or every mistake at once.
 //! Not here: what the settings mean to the rooms, and the schemas of plugin settings.
 
 #![forbid(unsafe_code)]
 
+mod backoff;
+mod config;
+mod entries;
+mod env;
+mod error;
+mod instances;
+mod key;
+mod layers;
+mod plugin_settings;
+mod reader;
+mod reference;
 mod secret;
+mod secret_ref;
+mod sections;
+mod size;
 mod suggest;
+mod value;
 
+pub use backoff::{Backoff, ParseBackoffError};
+pub use config::Config;
+pub use entries::Entry;
+pub use error::{ConfigError, ConfigErrors};
+pub use instances::{ApiKey, HandlerWiring, Isolation, Plugin, Wiring};
+pub use layers::{Source, Sources};
+pub use plugin_settings::PluginSettings;
+pub use reference::{Documented, reference};
 pub use secret::Secret;
+pub use sections::{
+    Dispatch, Durability, Egress, Engine, Journal, Log, LogFormat, Server, Trust, TrustPolicy,
+};
+pub use size::{ByteSize, ParseSizeError};
 pub use suggest::nearest;
