@@ -7,6 +7,8 @@
 pub mod envelope;
 pub mod id;
 pub mod money;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod timestamp;
 pub mod trace;
 pub mod r#type;

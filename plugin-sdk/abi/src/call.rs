@@ -336,6 +336,23 @@ impl FailureMeta {
     }
 }
 
+/// Why a route refused or failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteFailure {
+    /// HTTP status for the caller.
+    pub status: u16,
+    /// Stable code for the caller.
+    pub code: String,
+    /// Sentence for the caller; empty where the caller is told nothing.
+    pub detail: String,
+    /// Try again after so many milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_ms: Option<u64>,
+    /// For the log: the error, then its causes.
+    #[serde(default)]
+    pub chain: Vec<String>,
+}
+
 /// As JSON bytes.
 pub fn json<T: Serialize>(value: &T) -> SharedBytes {
     // The types above hold text and numbers only: they always serialise.

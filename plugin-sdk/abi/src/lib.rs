@@ -8,10 +8,6 @@
     unsafe_code,
     reason = "this room is the boundary; every block states why it is sound"
 )]
-#![expect(
-    non_local_definitions,
-    reason = "abi_stable's derives expand to impls inside constants"
-)]
 
 pub mod call;
 pub mod code;

@@ -8,7 +8,7 @@ use abi_stable::StableAbi;
 /// A `Waker` of the polling side: its data pointer and its vtable pointer.
 #[repr(C)]
 #[derive(StableAbi)]
-pub struct AbiWaker {
+pub(crate) struct AbiWaker {
     data: *const (),
     raw_vtable: *const (),
     vtable: &'static AbiWakerVtable,
@@ -17,7 +17,7 @@ pub struct AbiWaker {
 /// The polling side's functions over its own waker.
 #[repr(C)]
 #[derive(StableAbi)]
-pub struct AbiWakerVtable {
+pub(crate) struct AbiWakerVtable {
     clone: unsafe extern "C" fn(&AbiWaker) -> AbiWaker,
     wake_by_ref: unsafe extern "C" fn(&AbiWaker),
     drop: unsafe extern "C" fn(&AbiWaker),
