@@ -6,7 +6,7 @@ use std::time::Duration;
 use coordinator_journal::{Deliveries, Delivery};
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::handler::Handler;
 use crate::phase::{Phase, reached};
@@ -37,17 +37,17 @@ pub(crate) async fn feed(
         // The journal is asked once and waited for: slots that come free meanwhile must not cancel its reading.
         loop {
             tokio::select! {
+                biased;
+                () = &mut draining => break 'serving,
+                () = handler.changed.notified() => break,
                 deliveries = &mut taken => {
                     if deliveries.is_empty() {
-                        debug!(handler.name = handler.id(), "the journal has no more deliveries for `{}`", handler.id());
                         break 'serving;
                     }
                     slots.take(deliveries);
                     break;
                 }
                 () = slots.ended() => if room == 0 { break },
-                () = handler.changed.notified() => break,
-                () = &mut draining => break 'serving,
             }
         }
     }

@@ -2,7 +2,6 @@
 //!
 //! It has a thread of its own, so that handlers that block threads of the dispatch runtime hold up no other's ack.
 
-use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -87,8 +86,9 @@ impl Settler {
     }
 
     /// Completes when the writer has ended.
-    pub(crate) fn ended(&mut self) -> impl Future<Output = ()> {
-        async { drop((&mut self.ended).await) }
+    pub(crate) async fn ended(&mut self) {
+        // An error means that the thread is gone, which is an end too.
+        let _ = (&mut self.ended).await;
     }
 
     /// Verdicts that are not written.

@@ -141,8 +141,8 @@ fn look(handler: &Handler, pace: Duration, observer: &dyn Observer) -> bool {
     let held = poll.since.elapsed();
     if held > handler.terms.timeout && !poll.stuck {
         poll.stuck = true;
+        // Said with the slot held, so that "stuck" is never told after "no longer stuck".
         let (message, attempt) = (poll.message, poll.attempt);
-        drop(slot);
         error!(
             handler.name = handler.id(),
             cloudevents.event_id = %message,
