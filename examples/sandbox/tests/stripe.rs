@@ -1,5 +1,6 @@
 //! The Stripe part: what is sent, how it is signed, and what is told about it.
 
+use anyhow::{Context as _, ensure};
 use coordinator_sandbox::stripe::{Redeliver, SendOrder, Template, event, sign};
 use coordinator_sandbox::{Options, Rule, Sandbox};
 use serde_json::{Value, json};
@@ -77,7 +78,7 @@ async fn what_arrives_is_signed_over_its_very_bytes() {
         .unwrap();
     assert_eq!((report.accepted, report.events[0].status), (1, Some(200)));
 
-    let (head, body) = received.await.unwrap();
+    let (head, body) = received.await.unwrap().unwrap();
     assert!(head.starts_with("POST /stripe/webhook "), "{head}");
     let header = head
         .lines()
@@ -197,7 +198,7 @@ async fn an_impossible_order_is_refused_with_its_reason() {
 }
 
 fn start() -> Sandbox {
-    Sandbox::start(Options::default()).unwrap()
+    Sandbox::start(Options::default()).expect("a free port is there")
 }
 
 fn hook(receiver: &Sandbox) -> String {
@@ -211,9 +212,10 @@ async fn control(stripe: &Sandbox, order: &Value) -> Result<Value, Value> {
         .post(url)
         .header("content-type", "application/json")
         .body(order.to_string());
-    let answer = request.send().await.unwrap();
+    let answer = request.send().await.expect("the sandbox answers");
     let status = answer.status();
-    let body = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    let body = answer.bytes().await.expect("the sandbox answers");
+    let body = serde_json::from_slice(&body).expect("the sandbox answers JSON");
     if status.is_success() {
         Ok(body)
     } else {
@@ -222,27 +224,28 @@ async fn control(stripe: &Sandbox, order: &Value) -> Result<Value, Value> {
 }
 
 /// Takes one request, answers 200, and returns its head and its body.
-async fn receive_one(listener: TcpListener) -> (String, Vec<u8>) {
-    let (mut line, _) = listener.accept().await.unwrap();
+async fn receive_one(listener: TcpListener) -> anyhow::Result<(String, Vec<u8>)> {
+    let (mut line, _) = listener.accept().await?;
     let mut bytes = Vec::new();
     loop {
-        line.read_buf(&mut bytes).await.unwrap();
+        ensure!(
+            line.read_buf(&mut bytes).await? > 0,
+            "the sender closed early"
+        );
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
             continue;
         };
-        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let head = String::from_utf8(bytes[..end].to_vec())?;
         let length: usize = head
             .lines()
             .find_map(|line| line.strip_prefix("content-length: "))
-            .unwrap()
-            .parse()
-            .unwrap();
+            .context("no content-length")?
+            .parse()?;
         let body = &bytes[end + 4..];
         if body.len() >= length {
             line.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-                .await
-                .unwrap();
-            return (head, body.to_vec());
+                .await?;
+            return Ok((head, body.to_vec()));
         }
     }
 }

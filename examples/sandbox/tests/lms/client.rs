@@ -47,7 +47,9 @@ impl Caller {
     }
 
     pub(crate) async fn enrol(&self, key: &str, body: &Value) -> Reply {
-        self.try_enrol(key, body).await.unwrap()
+        self.try_enrol(key, body)
+            .await
+            .expect("the sandbox answers")
     }
 
     pub(crate) async fn try_enrol(&self, key: &str, body: &Value) -> Result<Reply, reqwest::Error> {
@@ -61,7 +63,9 @@ impl Caller {
     }
 
     pub(crate) async fn request(&self, method: &str, path: &str, body: &Value) -> Reply {
-        self.send(method, path, None, body).await.unwrap()
+        self.send(method, path, None, body)
+            .await
+            .expect("the sandbox answers")
     }
 
     async fn send(
@@ -71,7 +75,7 @@ impl Caller {
         key: Option<&str>,
         body: &Value,
     ) -> Result<Reply, reqwest::Error> {
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let method = Method::from_bytes(method.as_bytes()).expect("a test names a method");
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         if let Some((name, value)) = self.credential {
             request = request.header(name, value);
@@ -86,10 +90,12 @@ impl Caller {
         }
         let answer = request.send().await?;
         let status = answer.status().as_u16();
-        let retry_after = answer
-            .headers()
-            .get("retry-after")
-            .map(|value| value.to_str().unwrap().to_owned());
+        let retry_after = answer.headers().get("retry-after").map(|value| {
+            value
+                .to_str()
+                .expect("the sandbox sends plain headers")
+                .to_owned()
+        });
         let body = serde_json::from_slice(&answer.bytes().await?).unwrap_or_default();
         Ok(Reply {
             status,

@@ -1,0 +1,29 @@
+//! `cargo xtask check`: what a reviewer should not have to say.
+
+use anyhow::Result;
+
+use crate::steps::Steps;
+
+pub(crate) fn check(steps: &mut Steps<'_>) -> Result<()> {
+    steps.cargo(&["fmt", "--all", "--check"], &[])?;
+    steps.cargo(
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &[],
+    )?;
+    steps.cargo(
+        &[
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+        ],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    )
+}
