@@ -127,6 +127,8 @@ impl Delivery {
     /// The id of the message that this delivery emits at `index`.
     #[must_use]
     pub fn emit_id(&self, index: u32) -> MessageId {
-        self.message.id.emitted(&self.token.handler, self.replay, index)
+        self.message
+            .id
+            .emitted(&self.token.handler, self.replay, index)
     }
 }

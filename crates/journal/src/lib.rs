@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod browse;
+mod clock;
 mod delivery;
 mod publish;
 pub mod sqlite;
@@ -16,10 +17,13 @@ use async_trait::async_trait;
 use coordinator_message::MessageId;
 
 pub use browse::{
-    AttemptRecord, DeadLetter, DeadLetterQuery, DeliveryRecord, DeliveryState, HandlerStats, MessageDetail,
-    MessageQuery, MessageRecord, MessageState, Page, Stats,
+    AttemptRecord, DeadLetter, DeadLetterQuery, DeliveryRecord, DeliveryState, HandlerStats,
+    MessageDetail, MessageQuery, MessageRecord, MessageState, Page, Stats,
 };
-pub use delivery::{Delivery, Failure, FailureKind, HandlerSpec, Settle, SettleOutcome, StartFrom, Token, Verdict};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use delivery::{
+    Delivery, Failure, FailureKind, HandlerSpec, Settle, SettleOutcome, StartFrom, Token, Verdict,
+};
 pub use publish::{Durability, NewMessage, PublishError, Receipt, ReceiptStatus};
 
 /// What every engine promises. All methods may be called at once from many tasks.

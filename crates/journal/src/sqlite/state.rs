@@ -1,0 +1,193 @@
+//! What the engine knows without asking the database. The writer alone changes what is durable of it, after a commit.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use coordinator_message::{MessageType, Timestamp};
+use sea_orm::sqlx::SqlitePool;
+use tokio::sync::Notify;
+
+use super::cursor::{Cursor, Handed};
+use crate::{Clock, Durability, Limits};
+
+/// Shared by the journal, its writer and its streams.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: Limits,
+    pub(super) durability: Durability,
+    pub(super) readers: SqlitePool,
+    /// When this process opened the journal.
+    pub(super) opened: Timestamp,
+    state: Mutex<State>,
+}
+
+/// Everything below the lock. Held for moments, never over an await.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Position of the last message.
+    pub(super) head: u64,
+    /// When it was accepted.
+    pub(super) accepted: Timestamp,
+    /// Messages in the log.
+    pub(super) messages: u64,
+    /// Bytes in use: measured now and then, counted up in between.
+    pub(super) size: u64,
+    /// Copied when a new type comes, so that readers may keep one.
+    pub(super) types: Arc<Types>,
+    pub(super) handlers: BTreeMap<i64, Handler>,
+    /// Set once; streams end then.
+    pub(super) closed: bool,
+    /// Counts what was handed out: no two have the same number.
+    pub(super) fences: u64,
+}
+
+/// Message types and their numbers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Types {
+    names: HashMap<i64, MessageType>,
+    ids: HashMap<MessageType, i64>,
+}
+
+/// One handler.
+#[derive(Debug)]
+pub(super) struct Handler {
+    pub(super) name: Arc<str>,
+    /// Its types, each with the position that it starts after.
+    pub(super) types: BTreeMap<i64, u64>,
+    pub(super) cursor: Cursor,
+    /// Position of the last message for it.
+    pub(super) latest: u64,
+    /// Messages for it that are neither settled nor have an exception row.
+    pub(super) unsettled: u64,
+    /// Its exception rows.
+    pub(super) exceptions: u64,
+    /// Its dead letters.
+    pub(super) dead: u64,
+    /// When the earliest of its exception rows is due, or earlier.
+    pub(super) due: Option<Timestamp>,
+    /// Counts changes of `due` by the writer.
+    pub(super) due_changes: u64,
+    /// Is it in the wiring of this process?
+    pub(super) open: bool,
+    /// When it was last known to be.
+    pub(super) seen: Timestamp,
+    /// Which opening: the stream of an earlier one has ended.
+    pub(super) generation: u64,
+    /// Tells its stream that there may be something.
+    pub(super) wake: Arc<Notify>,
+    /// Held by whoever moves the reading position, or rewrites exception rows that are not handed out.
+    pub(super) reading: Arc<tokio::sync::Mutex<()>>,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub(super) fn new(
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+        durability: Durability,
+        readers: SqlitePool,
+        state: State,
+    ) -> Self {
+        Self {
+            opened: clock.now(),
+            clock,
+            limits,
+            durability,
+            readers,
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// The handlers that a message of this type at this position concerns.
+    pub(super) fn bound(&self, ty: i64, position: u64) -> impl Iterator<Item = (i64, &Handler)> {
+        self.handlers
+            .iter()
+            .filter(move |(_, handler)| handler.concerns(ty, position))
+            .map(|(id, handler)| (*id, handler))
+    }
+
+    pub(super) fn handler_named(&self, name: &str) -> Option<(i64, &Handler)> {
+        self.handlers
+            .iter()
+            .find(|(_, handler)| &*handler.name == name)
+            .map(|(id, handler)| (*id, handler))
+    }
+
+    /// How far the log was read for this handler, counting what does not concern it.
+    pub(super) fn read_by(&self, handler: &Handler) -> u64 {
+        if handler.latest <= handler.cursor.scanned {
+            self.head
+        } else {
+            handler.cursor.scanned
+        }
+    }
+
+    /// Ends every stream.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        for handler in self.handlers.values() {
+            handler.wake.notify_one();
+        }
+    }
+}
+
+// === impl Types ===
+
+impl Types {
+    pub(super) fn id(&self, name: &MessageType) -> Option<i64> {
+        self.ids.get(name).copied()
+    }
+
+    pub(super) fn name(&self, id: i64) -> Option<&MessageType> {
+        self.names.get(&id)
+    }
+
+    pub(super) fn add(&mut self, id: i64, name: MessageType) {
+        self.names.insert(id, name.clone());
+        self.ids.insert(name, id);
+    }
+
+    /// The number for the next new type.
+    pub(super) fn next_id(&self) -> i64 {
+        self.names.keys().max().map_or(1, |last| last + 1)
+    }
+}
+
+// === impl Handler ===
+
+impl Handler {
+    /// Is a message of this type at this position for it?
+    pub(super) fn concerns(&self, ty: i64, position: u64) -> bool {
+        self.types.get(&ty).is_some_and(|since| *since < position)
+    }
+
+    /// Messages that it has not settled.
+    pub(super) fn lag(&self) -> u64 {
+        self.unsettled + self.exceptions
+    }
+
+    /// Something of it comes due at `at`: its stream must look again.
+    pub(super) fn due_at(&mut self, at: Timestamp) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+        self.due_changes += 1;
+        self.wake.notify_one();
+    }
+
+    /// The delivery that this token names, if it is the current one.
+    pub(super) fn current(&self, position: u64, fence: u64) -> Option<Handed> {
+        self.cursor
+            .handed(position)
+            .copied()
+            .filter(|handed| handed.fence == fence)
+    }
+}

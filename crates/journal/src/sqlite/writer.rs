@@ -1,0 +1,193 @@
+//! The one task that writes: it drains its queue without waiting and commits what it found as one group.
+
+mod group;
+mod messages;
+mod opening;
+mod replaying;
+mod retention;
+mod settling;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use coordinator_message::MessageId;
+use sea_orm::sqlx::sqlite::SqliteConnectOptions;
+use sea_orm::sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+
+use self::group::{Full, Group};
+use self::opening::Opened;
+use super::error::StoreError;
+use super::load;
+use super::lock::DirLock;
+use super::state::Shared;
+use crate::{HandlerSpec, NewMessage, Receipt, Settle, SettleOutcome};
+
+pub(super) use self::retention::Step;
+
+/// Most operations in one commit.
+const GROUP: usize = 2048;
+
+/// Where an answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What the writer can be asked for.
+pub(super) enum Op {
+    Publish(Vec<NewMessage>, Reply<Result<Vec<Receipt>, Full>>),
+    Settle(Vec<Settle>, Reply<Vec<SettleOutcome>>),
+    Open(HandlerSpec, Reply<Opened>),
+    Replay(MessageId, Option<String>, Reply<Option<u64>>),
+    /// One step of retention; answers whether there is more to do.
+    Maintain(Step, Reply<bool>),
+    Probe(Reply<()>),
+    Close(oneshot::Sender<()>),
+}
+
+/// Owns the connection that writes, and the lock on the directory for as long as it can write.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    options: SqliteConnectOptions,
+    /// `None` after a failure: the next operation opens a new one, which is how the engine recovers.
+    connection: Option<SqliteConnection>,
+    /// Tells the checkpointer that there is something to do.
+    dirty: Arc<AtomicBool>,
+    commits: u64,
+    _lock: DirLock,
+}
+
+impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        options: SqliteConnectOptions,
+        connection: SqliteConnection,
+        dirty: Arc<AtomicBool>,
+        lock: DirLock,
+    ) -> Self {
+        Self {
+            shared,
+            options,
+            connection: Some(connection),
+            dirty,
+            commits: 0,
+            _lock: lock,
+        }
+    }
+
+    /// Runs until [`Op::Close`], or until the journal is dropped.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Op>) {
+        let mut ops = Vec::with_capacity(GROUP);
+        while queue.recv_many(&mut ops, GROUP).await > 0 {
+            let mut group = Group::default();
+            let mut rare = Vec::new();
+            for op in ops.drain(..) {
+                match op {
+                    Op::Publish(batch, reply) => group.publishes.push((batch, reply)),
+                    Op::Settle(batch, reply) => group.settles.push((batch, reply)),
+                    other => rare.push(other),
+                }
+            }
+            self.commit_group(group).await;
+            for op in rare {
+                if let Op::Close(reply) = op {
+                    // What is still queued is dropped, and its callers see that the journal is closed.
+                    drop(queue);
+                    self.close().await;
+                    let _ = reply.send(());
+                    return;
+                }
+                self.one(op).await;
+            }
+        }
+        self.close().await;
+    }
+
+    /// Does one of the operations that have a transaction of their own.
+    async fn one(&mut self, op: Op) {
+        // A caller that went away does not want its answer.
+        match op {
+            Op::Open(spec, reply) => drop(reply.send(self.open(spec).await)),
+            Op::Replay(message, handler, reply) => {
+                drop(reply.send(self.replay(message, handler).await))
+            }
+            Op::Maintain(step, reply) => drop(reply.send(self.maintain(step).await)),
+            Op::Probe(reply) => drop(reply.send(self.probe().await)),
+            Op::Publish(..) | Op::Settle(..) | Op::Close(_) => {}
+        }
+    }
+
+    /// Begins a transaction, on a new connection if the last write failed.
+    async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, StoreError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => SqliteConnection::connect_with(&self.options).await?,
+        };
+        // Counted as failed until `done` says otherwise: `begin` of the next operation looks at it.
+        let connection = self.connection.insert(connection);
+        self.dirty.store(true, Ordering::Relaxed);
+        Ok(connection.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Gives the connection up after a failure. Dropping it rolls back what it had begun.
+    fn checked<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error @ StoreError::Database(_)) = &outcome {
+            warn!(error = %error, "the journal failed to write, nothing of it was stored");
+            self.connection = None;
+        }
+        outcome
+    }
+
+    /// Proves that a write would be accepted, and writes nothing.
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        let outcome = async { Ok(self.begin().await?.rollback().await?) }.await;
+        self.checked(outcome)
+    }
+
+    /// Writes down what is known about cursors, then lets go of file and directory.
+    async fn close(&mut self) {
+        let outcome = self.save_cursors().await;
+        if let Err(error) = self.checked(outcome) {
+            // No loss: a cursor that is too low only looks at settled messages again, and `done` tells them apart.
+            warn!(error = %error, "the journal was closed without writing its cursors");
+        }
+        self.shared.state().close();
+        self.shared.readers.close().await;
+        if let Some(connection) = self.connection.take() {
+            let _ = connection.close().await;
+        }
+    }
+
+    /// Persists what cursors moved over in memory, and that open handlers are in the wiring.
+    async fn save_cursors(&mut self) -> Result<(), StoreError> {
+        let now = self.shared.clock.now();
+        let cursors: Vec<_> = {
+            let mut state = self.shared.state();
+            for handler in state.handlers.values_mut().filter(|handler| handler.open) {
+                handler.seen = now;
+            }
+            let settled = std::collections::BTreeSet::new();
+            let place = |handler| super::state::State::read_by(&state, handler);
+            state
+                .handlers
+                .iter()
+                .map(|(id, handler)| {
+                    (
+                        *id,
+                        handler.seen,
+                        handler.cursor.after(&settled, place(handler)),
+                    )
+                })
+                .collect()
+        };
+        let mut transaction = self.begin().await?;
+        for (id, seen, (upto, done)) in &cursors {
+            load::save_cursor(&mut transaction, *id, *upto, done).await?;
+            sea_orm::sqlx::query("UPDATE handler SET seen = ? WHERE id = ?")
+                .bind(seen.as_millis())
+                .bind(id)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+}

@@ -1,0 +1,236 @@
+//! A group: everything that was waiting to be published or settled, committed as one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+
+use coordinator_message::Timestamp;
+
+use super::messages::{Batch, Stored};
+use super::settling::Settled;
+use super::{Reply, Writer};
+use crate::sqlite::error::StoreError;
+use crate::sqlite::load;
+use crate::sqlite::state::{Shared, State};
+use crate::{NewMessage, Receipt, ReceiptStatus, Settle, SettleOutcome, Verdict};
+
+/// How often the size is measured anew, in commits.
+const MEASURE_EVERY: u64 = 256;
+
+/// What was waiting.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) publishes: Vec<(Vec<NewMessage>, Reply<Result<Vec<Receipt>, Full>>)>,
+    pub(super) settles: Vec<(Vec<Settle>, Reply<Vec<SettleOutcome>>)>,
+}
+
+/// A bound is reached: which, with both numbers.
+#[derive(Debug)]
+pub(in crate::sqlite) struct Full(pub(in crate::sqlite) String);
+
+/// What a group amounts to, decided before anything is written.
+struct Plan<'a> {
+    /// What is to be stored: admitted batches, then emits.
+    messages: Vec<&'a NewMessage>,
+    /// For each publish: its messages, or why it is refused.
+    admitted: Vec<Result<Range<usize>, Full>>,
+    outcomes: Vec<Vec<SettleOutcome>>,
+    settled: BTreeMap<i64, Vec<Settled<'a>>>,
+    now: Timestamp,
+}
+
+impl Writer {
+    /// Writes a group and answers everyone in it: all of it is durable, or none.
+    pub(super) async fn commit_group(&mut self, group: Group) {
+        if group.publishes.is_empty() && group.settles.is_empty() {
+            return;
+        }
+        let outcome = self.write_group(&group).await;
+        match self.checked(outcome) {
+            Ok((receipts, outcomes)) => {
+                for ((_, reply), answer) in group.publishes.into_iter().zip(receipts) {
+                    let _ = reply.send(Ok(answer));
+                }
+                for ((_, reply), answer) in group.settles.into_iter().zip(outcomes) {
+                    let _ = reply.send(Ok(answer));
+                }
+            }
+            Err(error) => {
+                for (_, reply) in group.publishes {
+                    let _ = reply.send(Err(error.clone()));
+                }
+                for (_, reply) in group.settles {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Plans, writes, and only after the commit changes what is known in memory.
+    async fn write_group(&mut self, group: &Group) -> Result<Answers, StoreError> {
+        self.measure(!group.publishes.is_empty()).await?;
+        let plan = plan(&self.shared, group);
+        let mut batch = Batch::default();
+        if !plan.messages.is_empty() || !plan.settled.is_empty() {
+            let shared = self.shared.clone();
+            let mut transaction = self.begin().await?;
+            batch = Batch::store(&mut transaction, &shared, &plan.messages, plan.now).await?;
+            let cursors =
+                Settled::write(&mut transaction, &shared, &plan.settled, plan.now).await?;
+            transaction.commit().await?;
+            let mut state = shared.state();
+            for (handler, settled) in &plan.settled {
+                let stragglers = cursors.get(handler).map_or(&[][..], Vec::as_slice);
+                Settled::apply(&mut state, *handler, settled, stragglers);
+            }
+            batch.apply(&mut state);
+        }
+        let receipts = plan.admitted.into_iter().map(|admitted| {
+            let range = admitted?;
+            let messages = plan.messages[range.clone()]
+                .iter()
+                .zip(&batch.stored[range]);
+            Ok(messages
+                .map(|(message, stored)| receipt(&self.shared, message, stored))
+                .collect())
+        });
+        Ok((receipts.collect(), plan.outcomes))
+    }
+
+    /// Measures the size when the estimate says that it matters, and now and then to keep the estimate honest.
+    async fn measure(&mut self, publishing: bool) -> Result<(), StoreError> {
+        self.commits += 1;
+        let near = publishing && self.shared.state().size >= self.shared.limits.max_size;
+        if near || self.commits.is_multiple_of(MEASURE_EVERY) {
+            let mut transaction = self.begin().await?;
+            let size = load::size(&mut transaction).await?;
+            transaction.rollback().await?;
+            self.shared.state().size = size;
+        }
+        Ok(())
+    }
+}
+
+/// What everyone in a group is told.
+type Answers = (Vec<Result<Vec<Receipt>, Full>>, Vec<Vec<SettleOutcome>>);
+
+fn receipt(shared: &Shared, message: &NewMessage, stored: &Stored) -> Receipt {
+    let (id, status) = match stored {
+        Stored::New(_) => (message.envelope.id, ReceiptStatus::Accepted),
+        Stored::Known { id, same: true } => (*id, ReceiptStatus::Duplicate),
+        Stored::Known { id, same: false } => (*id, ReceiptStatus::Conflict),
+    };
+    Receipt {
+        id,
+        status,
+        durability: shared.durability,
+    }
+}
+
+fn plan<'a>(shared: &Shared, group: &'a Group) -> Plan<'a> {
+    let state = shared.state();
+    let mut plan = Plan {
+        messages: Vec::new(),
+        admitted: Vec::with_capacity(group.publishes.len()),
+        outcomes: Vec::with_capacity(group.settles.len()),
+        settled: BTreeMap::new(),
+        now: shared.clock.now().max(state.accepted),
+    };
+    let mut waiting = HashMap::new();
+    for (batch, _) in &group.publishes {
+        let start = plan.messages.len();
+        plan.admitted
+            .push(admit(shared, &state, batch, &mut waiting).map(|()| {
+                plan.messages.extend(batch);
+                start..plan.messages.len()
+            }));
+    }
+    let mut taken = BTreeSet::new();
+    for (batch, _) in &group.settles {
+        let outcomes = batch
+            .iter()
+            .map(|settle| plan.settle(&state, settle, &mut taken));
+        let outcomes = outcomes.collect();
+        plan.outcomes.push(outcomes);
+    }
+    plan
+}
+
+impl<'a> Plan<'a> {
+    /// Takes one settle in, if its token is the current one and nothing else of this group used it.
+    fn settle(
+        &mut self,
+        state: &State,
+        settle: &'a Settle,
+        taken: &mut BTreeSet<(i64, u64)>,
+    ) -> SettleOutcome {
+        let token = &settle.token;
+        let current = state
+            .handler_named(&token.handler)
+            .and_then(|(id, handler)| {
+                let handed = handler.current(token.position, token.fence)?;
+                Some((
+                    id,
+                    handed,
+                    handler.cursor.fresh.contains_key(&token.position),
+                ))
+            });
+        let Some((id, handed, fresh)) = current else {
+            return SettleOutcome::Stale;
+        };
+        if !taken.insert((id, token.position)) {
+            return SettleOutcome::Stale;
+        }
+        if let Verdict::Ack { emits } = &settle.verdict {
+            self.messages.extend(emits);
+        }
+        let settled = Settled {
+            position: token.position,
+            handed,
+            fresh,
+            verdict: &settle.verdict,
+        };
+        self.settled.entry(id).or_default().push(settled);
+        SettleOutcome::Settled
+    }
+}
+
+/// Is there room for this batch? `waiting` counts what the group adds to the backlog of each handler.
+fn admit(
+    shared: &Shared,
+    state: &State,
+    batch: &[NewMessage],
+    waiting: &mut HashMap<i64, u64>,
+) -> Result<(), Full> {
+    let limits = &shared.limits;
+    if state.size >= limits.max_size {
+        return Err(Full(format!(
+            "max_size {} bytes, stored {} bytes",
+            limits.max_size, state.size
+        )));
+    }
+    let mut added: HashMap<i64, u64> = HashMap::new();
+    for message in batch {
+        let Some(ty) = state.types.id(&message.envelope.ty) else {
+            continue;
+        };
+        for (id, handler) in state
+            .bound(ty, u64::MAX)
+            .filter(|(_, handler)| handler.open)
+        {
+            let before = waiting.get(&id).copied().unwrap_or(0);
+            let added = added.entry(id).or_default();
+            let lag = handler.lag() + before + *added;
+            if lag >= limits.max_backlog {
+                let (max, name) = (limits.max_backlog, &handler.name);
+                return Err(Full(format!(
+                    "max_backlog {max} messages, {lag} wait for `{name}`"
+                )));
+            }
+            *added += 1;
+        }
+    }
+    for (id, added) in added {
+        *waiting.entry(id).or_default() += added;
+    }
+    Ok(())
+}

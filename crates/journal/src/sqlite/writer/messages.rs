@@ -1,0 +1,313 @@
+//! Messages into the log: numbered, deduplicated, inserted many at a time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use coordinator_message::{MessageId, MessageType, Timestamp};
+use sea_orm::sqlx::{Arguments as _, Row as _, SqliteConnection, query};
+use sha2::{Digest as _, Sha256};
+
+use crate::NewMessage;
+use crate::sqlite::error::StoreError;
+use crate::sqlite::rows::{self, MESSAGE, MESSAGE_COLUMNS, NewRow};
+use crate::sqlite::state::{Shared, State};
+
+/// What a row costs beside its payload, roughly: used between two measurements of the size.
+const ROW_BYTES: u64 = 300;
+
+/// Half of a SHA-256: collisions are out of reach, and the index stays small.
+type Hash = [u8; 16];
+
+/// What became of one message.
+#[derive(Debug)]
+pub(super) enum Stored {
+    /// It has this position now.
+    New(u64),
+    /// It, or one with its key, was there before.
+    Known {
+        id: MessageId,
+        /// With the same payload?
+        same: bool,
+    },
+}
+
+/// Messages that were written and are to be made known after the commit.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// One per message, in order.
+    pub(super) stored: Vec<Stored>,
+    added: Vec<(u64, i64)>,
+    new_types: Vec<(i64, MessageType)>,
+    bytes: u64,
+    now: Timestamp,
+}
+
+impl Batch {
+    /// Writes what is new of `messages`.
+    pub(super) async fn store(
+        connection: &mut SqliteConnection,
+        shared: &Shared,
+        messages: &[&NewMessage],
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let mut batch = Self {
+            now,
+            ..Self::default()
+        };
+        if messages.is_empty() {
+            return Ok(batch);
+        }
+        let types = batch.types(connection, shared, messages).await?;
+        let mut keys = Keys::find(connection, shared, messages, now).await?;
+        let mut position = shared.state().head;
+        let mut new = Vec::with_capacity(messages.len());
+        for (index, message) in messages.iter().enumerate() {
+            if let Some(known) = keys.claim(index, message) {
+                batch.stored.push(known);
+                continue;
+            }
+            position += 1;
+            batch.stored.push(Stored::New(position));
+            new.push(NewRow {
+                position,
+                ty: types[index],
+                accepted: now,
+                envelope: &message.envelope,
+            });
+        }
+        let head = format!("INSERT INTO message ({MESSAGE})");
+        let statement = (
+            head.as_str(),
+            MESSAGE_COLUMNS,
+            "ON CONFLICT (id) DO NOTHING",
+        );
+        let inserted = rows::insert(connection, statement, &new, rows::bind_message).await?;
+        if inserted < new.len() as u64 {
+            batch.find_known(connection, messages).await?;
+        }
+        keys.save(connection, now).await?;
+        for (stored, (index, message)) in batch.stored.iter().zip(messages.iter().enumerate()) {
+            if let Stored::New(position) = stored {
+                batch.added.push((*position, types[index]));
+                batch.bytes += ROW_BYTES + message.envelope.data.len() as u64;
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Makes the messages known: to be called after the commit only.
+    pub(super) fn apply(self: &Self, state: &mut State) {
+        for (id, name) in &self.new_types {
+            Arc::make_mut(&mut state.types).add(*id, name.clone());
+        }
+        for (position, ty) in &self.added {
+            state.head = state.head.max(*position);
+            for handler in state
+                .handlers
+                .values_mut()
+                .filter(|handler| handler.concerns(*ty, *position))
+            {
+                handler.latest = *position;
+                handler.unsettled += 1;
+                handler.wake.notify_one();
+            }
+        }
+        if !self.added.is_empty() {
+            state.accepted = state.accepted.max(self.now);
+            state.messages += self.added.len() as u64;
+            state.size += self.bytes;
+        }
+    }
+
+    /// The number of each message's type; a type that was never seen gets one.
+    async fn types(
+        &mut self,
+        connection: &mut SqliteConnection,
+        shared: &Shared,
+        messages: &[&NewMessage],
+    ) -> Result<Vec<i64>, StoreError> {
+        let known = shared.state().types.clone();
+        let mut next = known.next_id();
+        let mut new: HashMap<&MessageType, i64> = HashMap::new();
+        let mut ids = Vec::with_capacity(messages.len());
+        for message in messages {
+            let name = &message.envelope.ty;
+            let id = known.id(name).or_else(|| new.get(name).copied());
+            ids.push(id.unwrap_or_else(|| {
+                new.insert(name, next);
+                self.new_types.push((next, name.clone()));
+                next += 1;
+                next - 1
+            }));
+        }
+        for (id, name) in &self.new_types {
+            add_type(connection, *id, name).await?;
+        }
+        Ok(ids)
+    }
+
+    /// Some ids were stored before: finds out which, so that their receipts say so.
+    async fn find_known(
+        &mut self,
+        connection: &mut SqliteConnection,
+        messages: &[&NewMessage],
+    ) -> Result<(), StoreError> {
+        let ids: Vec<&[u8]> = messages
+            .iter()
+            .map(|message| message.envelope.id.as_bytes().as_slice())
+            .collect();
+        let found = rows::select_in(
+            connection,
+            "SELECT id, seq, data FROM message WHERE id IN",
+            &ids,
+        )
+        .await?;
+        let mut before = HashMap::new();
+        for row in &found {
+            let seq: i64 = row.try_get(1)?;
+            before.insert(
+                rows::read_id(row.try_get(0)?)?,
+                (seq.cast_unsigned(), row.try_get::<&[u8], _>(2)?),
+            );
+        }
+        for (stored, message) in self.stored.iter_mut().zip(messages) {
+            let id = message.envelope.id;
+            if let (Stored::New(position), Some((seq, data))) = (&*stored, before.get(&id))
+                && position != seq
+            {
+                *stored = Stored::Known {
+                    id,
+                    same: *data == &message.envelope.data[..],
+                };
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lists a type.
+pub(super) async fn add_type(
+    connection: &mut SqliteConnection,
+    id: i64,
+    name: &MessageType,
+) -> Result<(), StoreError> {
+    query("INSERT INTO type (id, name) VALUES (?, ?)")
+        .bind(id)
+        .bind(name.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The idempotency keys of a batch.
+struct Keys {
+    /// For each message with a key: its scope and the digest of its payload.
+    asked: HashMap<usize, (Hash, Hash)>,
+    /// What has the scope now: from the database, or from earlier in this batch.
+    taken: HashMap<Hash, (MessageId, Hash)>,
+    new: Vec<(Hash, MessageId, Hash)>,
+}
+
+impl Keys {
+    /// Looks up every key of the batch that is within the window.
+    async fn find(
+        connection: &mut SqliteConnection,
+        shared: &Shared,
+        messages: &[&NewMessage],
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let keyed = messages.iter().enumerate().filter_map(|(index, message)| {
+            let scope = scope(message, message.idempotency_key.as_deref()?);
+            Some((index, (scope, hash(&[&message.envelope.data]))))
+        });
+        let asked: HashMap<_, _> = keyed.collect();
+        let scopes: Vec<&[u8]> = asked.values().map(|(scope, _)| scope.as_slice()).collect();
+        let expired = now.before(shared.limits.retention).as_millis();
+        let mut taken = HashMap::new();
+        for row in rows::select_in(
+            connection,
+            "SELECT scope, id, digest, at FROM dedup WHERE scope IN",
+            &scopes,
+        )
+        .await?
+        {
+            if row.try_get::<i64, _>(3)? > expired {
+                taken.insert(
+                    read_hash(row.try_get(0)?)?,
+                    (rows::read_id(row.try_get(1)?)?, read_hash(row.try_get(2)?)?),
+                );
+            }
+        }
+        Ok(Self {
+            asked,
+            taken,
+            new: Vec::new(),
+        })
+    }
+
+    /// Takes the key of a message, or says who has it.
+    fn claim(&mut self, index: usize, message: &NewMessage) -> Option<Stored> {
+        let (scope, digest) = *self.asked.get(&index)?;
+        if let Some((id, first)) = self.taken.get(&scope) {
+            return Some(Stored::Known {
+                id: *id,
+                same: *first == digest,
+            });
+        }
+        self.taken.insert(scope, (message.envelope.id, digest));
+        self.new.push((scope, message.envelope.id, digest));
+        None
+    }
+
+    async fn save(
+        &self,
+        connection: &mut SqliteConnection,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let statement = (
+            "INSERT OR REPLACE INTO dedup (scope, id, digest, at)",
+            4,
+            "",
+        );
+        rows::insert(
+            connection,
+            statement,
+            &self.new,
+            |arguments, (scope, id, digest)| {
+                arguments.add(scope.as_slice())?;
+                arguments.add(id.as_bytes().as_slice())?;
+                arguments.add(digest.as_slice())?;
+                arguments.add(now.as_millis())
+            },
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// What an idempotency key is unique within.
+fn scope(message: &NewMessage, key: &str) -> Hash {
+    hash(&[
+        message.publisher.as_bytes(),
+        message.envelope.ty.as_str().as_bytes(),
+        key.as_bytes(),
+    ])
+}
+
+/// Over parts with their lengths, so that no two lists of parts are the same bytes.
+fn hash(parts: &[&[u8]]) -> Hash {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part);
+    }
+    let mut half = Hash::default();
+    half.copy_from_slice(&digest.finalize()[..16]);
+    half
+}
+
+fn read_hash(bytes: &[u8]) -> Result<Hash, StoreError> {
+    bytes
+        .try_into()
+        .map_err(|_| StoreError::Damaged("a digest is not 16 bytes"))
+}

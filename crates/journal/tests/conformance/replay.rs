@@ -1,0 +1,175 @@
+//! Replay: again, for whom it was asked, with earlier attempts kept.
+
+use coordinator_journal::{DeadLetterQuery, DeliveryState, ReplayError, StartFrom};
+
+use super::*;
+
+pub async fn a_dead_letter_is_delivered_again(harness: &dyn Harness) {
+    let journal = harness.open(roomy()).await;
+    let mut stream = paid_handler(&*journal, "lms.enrol").await;
+    let id = publish(&*journal, message(PAID, "1")).await.id;
+    kill(&*journal, &take_one(&mut stream).await).await;
+    assert_eq!(journal.replay(id, Some("lms.enrol")).await.unwrap(), 1);
+    assert_eq!(journal.stats().await.unwrap().dead, 0);
+    let again = take_one(&mut stream).await;
+    assert_eq!((again.message.id, again.attempt, again.replay), (id, 1, 1));
+    assert_ne!(
+        again.emit_id(0),
+        Delivery {
+            replay: 0,
+            ..again.clone()
+        }
+        .emit_id(0)
+    );
+    retry(&*journal, &again, harness.clock_now()).await;
+    let again = take_one(&mut stream).await;
+    assert_eq!((again.attempt, again.replay), (2, 1));
+    kill(&*journal, &again).await;
+    let detail = journal.message(id).await.unwrap().unwrap();
+    let delivery = &detail.deliveries[0];
+    assert_eq!(
+        (delivery.state, delivery.replay, delivery.attempt),
+        (DeliveryState::Dead, 1, 2)
+    );
+    let attempts: Vec<_> = delivery
+        .attempts
+        .iter()
+        .map(|one| (one.replay, one.attempt))
+        .collect();
+    assert_eq!(attempts, [(0, 1), (1, 1), (1, 2)]);
+    assert_eq!(journal.stats().await.unwrap().dead, 1);
+}
+
+pub async fn an_acked_message_is_delivered_again_to_that_handler_alone(harness: &dyn Harness) {
+    let journal = harness.open(roomy()).await;
+    let mut lms = paid_handler(&*journal, "lms.enrol").await;
+    let mut audit = paid_handler(&*journal, "audit.note").await;
+    let ids = publish_numbers(&*journal, PAID, 2).await;
+    for stream in [&mut lms, &mut audit] {
+        for delivery in take(stream, 2).await {
+            ack(&*journal, &delivery).await;
+        }
+    }
+    assert_eq!(journal.replay(ids[0], Some("lms.enrol")).await.unwrap(), 1);
+    let again = take_one(&mut lms).await;
+    assert_eq!((again.message.id, again.replay), (ids[0], 1));
+    ack(&*journal, &again).await;
+    let marker = publish(&*journal, message(PAID, "\"marker\"")).await.id;
+    assert_eq!(take_one(&mut lms).await.message.id, marker);
+    assert_eq!(take_one(&mut audit).await.message.id, marker);
+}
+
+pub async fn every_bound_handler_gets_a_replay_to_all(harness: &dyn Harness) {
+    let journal = harness.open(roomy()).await;
+    let mut lms = paid_handler(&*journal, "lms.enrol").await;
+    let mut audit = paid_handler(&*journal, "audit.note").await;
+    let _other = journal
+        .open(spec("mail.send", &[ENROLLED], StartFrom::Now))
+        .await
+        .unwrap();
+    let id = publish(&*journal, message(PAID, "1")).await.id;
+    ack(&*journal, &take_one(&mut lms).await).await;
+    kill(&*journal, &take_one(&mut audit).await).await;
+    assert_eq!(journal.replay(id, None).await.unwrap(), 2);
+    for stream in [&mut lms, &mut audit] {
+        let again = take_one(stream).await;
+        assert_eq!((again.message.id, again.replay), (id, 1));
+    }
+}
+
+pub async fn a_second_replay_has_the_next_number_after_a_restart(harness: &dyn Harness) {
+    let journal = harness.open(roomy()).await;
+    let mut stream = paid_handler(&*journal, "lms.enrol").await;
+    let id = publish(&*journal, message(PAID, "1")).await.id;
+    ack(&*journal, &take_one(&mut stream).await).await;
+    journal.replay(id, None).await.unwrap();
+    ack(&*journal, &take_one(&mut stream).await).await;
+    journal.replay(id, None).await.unwrap();
+    journal.close().await;
+    let journal = harness.open(roomy()).await;
+    let mut stream = paid_handler(&*journal, "lms.enrol").await;
+    let again = take_one(&mut stream).await;
+    assert_eq!((again.replay, again.attempt), (2, 1));
+    ack(&*journal, &again).await;
+    nothing_else_waits(&*journal, &mut stream).await;
+}
+
+pub async fn what_is_still_to_come_is_not_scheduled_twice(harness: &dyn Harness) {
+    let journal = harness.open(roomy()).await;
+    let mut stream = paid_handler(&*journal, "lms.enrol").await;
+    let ids = publish_numbers(&*journal, PAID, 2).await;
+    assert_eq!(journal.replay(ids[1], None).await.unwrap(), 0);
+    let delivery = take_one(&mut stream).await;
+    assert_eq!(journal.replay(ids[0], Some("lms.enrol")).await.unwrap(), 0);
+    retry(&*journal, &delivery, harness.clock_now().after(HOUR)).await;
+    // A retry that waits is brought forward, as a replay.
+    assert_eq!(journal.replay(ids[0], Some("lms.enrol")).await.unwrap(), 1);
+    let deliveries = take(&mut stream, 2).await;
+    let replayed = deliveries
+        .iter()
+        .find(|one| one.message.id == ids[0])
+        .unwrap();
+    assert_eq!((replayed.attempt, replayed.replay), (1, 1));
+    for delivery in &deliveries {
+        ack(&*journal, delivery).await;
+    }
+    nothing_else_waits(&*journal, &mut stream).await;
+}
+
+pub async fn an_unknown_message_or_handler_is_not_found(harness: &dyn Harness) {
+    let journal = harness.open(roomy()).await;
+    let _bound = paid_handler(&*journal, "lms.enrol").await;
+    let _other = journal
+        .open(spec("mail.send", &[ENROLLED], StartFrom::Now))
+        .await
+        .unwrap();
+    let id = publish(&*journal, message(PAID, "1")).await.id;
+    let unknown = MessageId::new(Timestamp::now());
+    for (message, handler) in [
+        (unknown, None),
+        (id, Some("no.such")),
+        (id, Some("mail.send")),
+    ] {
+        let refused = journal.replay(message, handler).await.unwrap_err();
+        assert!(
+            matches!(refused, ReplayError::NotFound(found) if found == message),
+            "{refused}"
+        );
+    }
+}
+
+pub async fn a_dead_letter_outlives_its_message_and_is_replayed(harness: &dyn Harness) {
+    let journal = harness.open(roomy()).await;
+    let mut lms = paid_handler(&*journal, "lms.enrol").await;
+    let mut audit = paid_handler(&*journal, "audit.note").await;
+    let id = publish(&*journal, message(PAID, "1")).await.id;
+    ack(&*journal, &take_one(&mut audit).await).await;
+    let delivery = take_one(&mut lms).await;
+    harness.clock().advance(RETENTION);
+    kill(&*journal, &delivery).await;
+    harness.clock().advance(HOUR);
+    journal.maintain().await.unwrap();
+    assert_eq!(journal.stats().await.unwrap().messages, 0);
+    assert!(
+        journal.message(id).await.unwrap().is_some(),
+        "shown from the dead letter"
+    );
+    assert_eq!(journal.replay(id, Some("lms.enrol")).await.unwrap(), 1);
+    let again = take_one(&mut lms).await;
+    assert_eq!((&again.message, again.replay), (&delivery.message, 1));
+    ack(&*journal, &again).await;
+    nothing_else_waits(&*journal, &mut lms).await;
+    nothing_else_waits_for_other(&*journal, &mut audit).await;
+    let letters = journal
+        .dead_letters(DeadLetterQuery::default())
+        .await
+        .unwrap();
+    assert!(letters.items.is_empty());
+}
+
+/// The marker of the handler before is all that is left for this one.
+async fn nothing_else_waits_for_other(journal: &dyn Journal, stream: &mut Box<dyn Deliveries>) {
+    let marker = take_one(stream).await;
+    assert_eq!(data(&marker), "\"marker\"");
+    ack(journal, &marker).await;
+}
