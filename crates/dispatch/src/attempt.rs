@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coordinator_context::Reply;
-use coordinator_journal::{Delivery, Failure, Settle, Verdict};
+use coordinator_journal::{Clock, Delivery, Failure, Settle, Verdict};
 use coordinator_message::Timestamp;
 use tracing::{debug, error, warn};
 
 use crate::call::call;
 use crate::handler::Handler;
 use crate::settling::SettleFront;
-use crate::{Answer, Attempted, Clock, Ended, Observer, Outcome, Redact, chain, decide};
+use crate::{Answer, Attempted, Ended, Observer, Outcome, Redact, chain, decide};
 
 /// What every attempt needs of its dispatcher.
 pub(crate) struct Surroundings {
-    pub(crate) clock: Clock,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) redact: Redact,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) settles: SettleFront,
@@ -23,7 +23,7 @@ pub(crate) struct Surroundings {
 
 /// Runs one attempt to its end. Returns when the verdict is in the settle front, which bounds how many wait there.
 pub(crate) async fn attempt(handler: Arc<Handler>, delivery: Delivery, around: Arc<Surroundings>) {
-    let started = (around.clock)();
+    let started = around.clock.now();
     let begun = Instant::now();
     let answer = call(&handler, &delivery, &around.observer).await;
     let ended = Ended {
@@ -32,7 +32,7 @@ pub(crate) async fn attempt(handler: Arc<Handler>, delivery: Delivery, around: A
         ran: begun.elapsed(),
     };
     let ran = ended.ran;
-    let now = (around.clock)();
+    let now = around.clock.now();
     let verdict = decide(&handler.terms, &delivery, ended, now, &mut rand::rng());
     report(&handler, &delivery, &verdict, ran, now);
     around.observer.attempted(&Attempted {

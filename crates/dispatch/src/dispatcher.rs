@@ -1,27 +1,23 @@
-//! The dispatcher: starts a feed per handler on a runtime of its own, answers operators, drains.
+//! The dispatcher: starts a feed per handler, answers operators, drains.
 
 use std::collections::HashSet;
 use std::io;
-use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coordinator_context::Target;
 use coordinator_journal::{Deliveries, Journal, JournalError};
-use futures_util::FutureExt;
-use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
-use tracing::{error, info};
+use tracing::info;
 
 use crate::attempt::Surroundings;
-use crate::feed::{Fed, feed};
 use crate::handler::Handler;
 use crate::phase::Phase;
 use crate::settling::Settler;
 use crate::slots::Slots;
+use crate::threads::{Feed, Reactor, start_feed};
 use crate::watch::Watchdog;
 use crate::{DispatchOptions, HandlerStatus};
 
@@ -34,15 +30,10 @@ pub struct Dispatcher {
 
 /// What runs, until it is drained.
 struct Works {
-    runtime: Runtime,
+    reactor: Arc<Reactor>,
     feeds: Vec<Feed>,
     settler: Settler,
     _watchdog: Watchdog,
-}
-
-struct Feed {
-    handler: Arc<Handler>,
-    ending: JoinHandle<Fed>,
 }
 
 /// The dispatcher could not be started.
@@ -62,7 +53,7 @@ pub enum StartError {
     },
     /// The operating system gave no threads.
     #[error("failed to start the threads of the dispatcher")]
-    Threads(#[source] io::Error),
+    Threads(#[from] io::Error),
 }
 
 /// There is no such handler.
@@ -103,40 +94,36 @@ impl Dispatcher {
     ) -> Result<Self, StartError> {
         let opened = open(&*journal, targets).await?;
         let (phases, phase) = watch::channel(Phase::Serving);
-        let runtime = runtime(options.threads_for(opened.len())).map_err(StartError::Threads)?;
-        let (settles, settler) =
-            Settler::start(journal, phase.clone()).map_err(StartError::Threads)?;
+        let reactor = Reactor::start(options.threads.max(DispatchOptions::MIN_THREADS))?;
+        let (settles, settler) = Settler::start(reactor.handle(), journal, phase.clone());
         let handlers: Vec<_> = opened
             .iter()
             .map(|(handler, _)| Arc::clone(handler))
             .collect();
-        let watchdog = Watchdog::start(
-            handlers.clone(),
-            runtime.handle().clone(),
-            Arc::clone(&options.observer),
-        )
-        .map_err(StartError::Threads)?;
+        let watchdog = Watchdog::start(handlers.clone(), Arc::clone(&options.observer))?;
         let around = Arc::new(Surroundings {
             clock: options.clock,
             redact: options.redact,
             observer: options.observer,
             settles,
         });
-        let feeds = opened
-            .into_iter()
-            .map(|(handler, deliveries)| {
-                let slots = Slots::new(
-                    Arc::clone(&handler),
-                    Arc::clone(&around),
-                    options.max_in_memory,
-                );
-                let ending =
-                    runtime.spawn(fed(Arc::clone(&handler), deliveries, slots, phase.clone()));
-                Feed { handler, ending }
-            })
-            .collect();
+        let mut feeds = Vec::with_capacity(opened.len());
+        for (handler, deliveries) in opened {
+            let slots = Slots::new(
+                Arc::clone(&handler),
+                Arc::clone(&around),
+                options.max_in_memory,
+            );
+            feeds.push(start_feed(
+                &reactor,
+                handler,
+                deliveries,
+                slots,
+                phase.clone(),
+            )?);
+        }
         let works = Works {
-            runtime,
+            reactor,
             feeds,
             settler,
             _watchdog: watchdog,
@@ -189,7 +176,7 @@ impl Dispatcher {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         let Some(Works {
-            runtime,
+            reactor,
             feeds,
             mut settler,
             ..
@@ -219,8 +206,8 @@ impl Dispatcher {
         let _ = timeout(patience, settler.ended()).await;
         self.phases.send_replace(Phase::Ended);
         report.unsettled = settler.unsettled();
-        // A blocked thread cannot be joined: waiting for it would keep the host from ending.
-        runtime.shutdown_background();
+        // A thread that is still blocked keeps the runtime; waiting for it would keep the host from ending.
+        drop(reactor);
         info!(
             finished = report.finished,
             cancelled = report.cancelled,
@@ -242,14 +229,6 @@ impl Dispatcher {
 impl Drop for Dispatcher {
     fn drop(&mut self) {
         self.phases.send_replace(Phase::Ended);
-        if let Some(works) = self
-            .works
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
-            works.runtime.shutdown_background();
-        }
     }
 }
 
@@ -283,35 +262,6 @@ async fn open(
         opened.push((handler, deliveries));
     }
     Ok(opened)
-}
-
-fn runtime(threads: usize) -> io::Result<Runtime> {
-    let number = AtomicUsize::new(0);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_name_fn(move || format!("dispatch-{}", number.fetch_add(1, Ordering::Relaxed)))
-        .enable_all()
-        .build()
-}
-
-/// Feeds a handler. Targets cannot make this panic; should the journal or an observer, it is not silent.
-async fn fed(
-    handler: Arc<Handler>,
-    deliveries: Box<dyn Deliveries>,
-    slots: Slots,
-    phases: watch::Receiver<Phase>,
-) -> Fed {
-    let fed = AssertUnwindSafe(feed(&handler, deliveries, slots, phases))
-        .catch_unwind()
-        .await;
-    fed.unwrap_or_else(|_| {
-        error!(
-            handler.name = handler.id(),
-            "handler `{}` gets no more deliveries: its feed panicked",
-            handler.id()
-        );
-        Fed::default()
-    })
 }
 
 /// Waits until `deadline` for feeds to end and adds what they say to `report`. Returns those that did not end.

@@ -61,8 +61,9 @@ async fn finish(mut slots: Slots, phases: &mut watch::Receiver<Phase>) -> Fed {
     let mut cancelling = pin!(reached(phases, Phase::Cancelling));
     while slots.running() > 0 {
         tokio::select! {
-            () = slots.ended() => {}
+            biased;
             () = &mut cancelling => break,
+            () = slots.ended() => {}
         }
     }
     let cancelled = slots.running();

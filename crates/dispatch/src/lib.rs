@@ -17,10 +17,11 @@ mod options;
 mod phase;
 mod settling;
 mod slots;
+mod threads;
 mod watch;
 
 pub use decide::{Answer, BACKOFF_FLOOR, Ended, decide};
 pub use dispatcher::{Dispatcher, DrainReport, StartError, UnknownHandler};
 pub use handler::{HandlerState, HandlerStatus};
 pub use observe::{Attempted, Observer, Outcome};
-pub use options::{Clock, DispatchOptions, Redact};
+pub use options::{DispatchOptions, Redact};

@@ -3,12 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use coordinator_message::Timestamp;
+use coordinator_journal::{Clock, SystemClock};
 
 use crate::Observer;
-
-/// Tells the wall-clock time that due times and failures are written in.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Takes secrets and personal data out of an error text before it is stored or logged.
 pub type Redact = Arc<dyn Fn(&str) -> String + Send + Sync>;
@@ -16,13 +13,13 @@ pub type Redact = Arc<dyn Fn(&str) -> String + Send + Sync>;
 /// How the dispatcher runs.
 #[derive(Clone)]
 pub struct DispatchOptions {
-    /// Threads of the dispatch runtime. Raised to [`Self::MIN_THREADS`], and to one more than there are handlers
-    /// (up to [`Self::MAX_RAISED_THREADS`]): a handler can block one thread at most, so one is always left.
+    /// Threads of the dispatch runtime, which drives timers and sockets; at least [`Self::MIN_THREADS`]. Each
+    /// handler has a thread of its own beside them.
     pub threads: usize,
     /// Deliveries of one handler that may wait in memory for a slot. While that many wait, no more are taken.
     pub max_in_memory: usize,
-    /// The wall clock.
-    pub clock: Clock,
+    /// The wall clock: the journal's own, since it decides by it what is due.
+    pub clock: Arc<dyn Clock>,
     /// Applied to every entry of every error chain.
     pub redact: Redact,
     /// Is told what happens, for metrics.
@@ -32,14 +29,6 @@ pub struct DispatchOptions {
 impl DispatchOptions {
     /// The fewest threads that the runtime has.
     pub const MIN_THREADS: usize = 4;
-    /// The number of handlers raises the number of threads up to here.
-    pub const MAX_RAISED_THREADS: usize = 64;
-
-    /// Threads of the runtime for this many handlers.
-    pub(crate) fn threads_for(&self, handlers: usize) -> usize {
-        let spare = (handlers + 1).min(Self::MAX_RAISED_THREADS);
-        self.threads.max(Self::MIN_THREADS).max(spare)
-    }
 }
 
 impl Default for DispatchOptions {
@@ -48,7 +37,7 @@ impl Default for DispatchOptions {
         Self {
             threads: Self::MIN_THREADS,
             max_in_memory: 256,
-            clock: Arc::new(Timestamp::now),
+            clock: Arc::new(SystemClock),
             redact: Arc::new(str::to_owned),
             observer: Arc::new(()),
         }

@@ -1,15 +1,13 @@
 //! The settle front: verdicts of all handlers, written to the journal in batches.
-//!
-//! It has a thread of its own, so that handlers that block threads of the dispatch runtime hold up no other's ack.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use coordinator_journal::{Journal, Settle, SettleOutcome};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
@@ -29,9 +27,9 @@ pub(crate) struct SettleFront {
     unsettled: Arc<AtomicUsize>,
 }
 
-/// The thread that writes them.
+/// The task that writes them.
 pub(crate) struct Settler {
-    ended: oneshot::Receiver<()>,
+    writing: JoinHandle<()>,
     unsettled: Arc<AtomicUsize>,
 }
 
@@ -52,11 +50,11 @@ impl SettleFront {
 impl Settler {
     /// Starts the writer. It ends by itself when all fronts are gone, or as `phases` says.
     pub(crate) fn start(
+        runtime: &Handle,
         journal: Arc<dyn Journal>,
         phases: watch::Receiver<Phase>,
-    ) -> io::Result<(SettleFront, Self)> {
+    ) -> (SettleFront, Self) {
         let (intake, verdicts) = mpsc::channel(MAX_WAITING);
-        let (done, ended) = oneshot::channel();
         let unsettled = Arc::new(AtomicUsize::new(0));
         let writer = Writer {
             journal,
@@ -66,29 +64,20 @@ impl Settler {
             batch: MAX_BATCH,
             unsettled: Arc::clone(&unsettled),
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        thread::Builder::new()
-            .name("dispatch-settle".to_owned())
-            .spawn(move || {
-                runtime.block_on(writer.run());
-                // Nobody may be waiting for the end.
-                let _ = done.send(());
-            })?;
-        Ok((
+        let writing = runtime.spawn(writer.run());
+        (
             SettleFront {
                 intake,
                 unsettled: Arc::clone(&unsettled),
             },
-            Self { ended, unsettled },
-        ))
+            Self { writing, unsettled },
+        )
     }
 
     /// Completes when the writer has ended.
     pub(crate) async fn ended(&mut self) {
-        // An error means that the thread is gone, which is an end too.
-        let _ = (&mut self.ended).await;
+        // An error means that it panicked, which is an end too; what is unsettled then says so.
+        let _ = (&mut self.writing).await;
     }
 
     /// Verdicts that are not written.

@@ -26,6 +26,9 @@ pub(crate) struct Slots {
     retries: VecDeque<Delivery>,
 }
 
+/// Fewest deliveries to ask the journal for: it mixes due retries and news within a page, and cannot in a page of one.
+const SMALLEST_PAGE: usize = 2;
+
 /// Whether an attempt is the first one of its delivery.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -53,10 +56,11 @@ impl Slots {
     /// How many more deliveries to take from the journal now.
     pub(crate) fn room(&self) -> usize {
         let spoken_for = self.in_flight.len() + self.first_tries.len();
-        if self.handler.is_paused() || self.retries.len() >= self.max_waiting {
+        let free = self.handler.concurrency().saturating_sub(spoken_for);
+        if free == 0 || self.handler.is_paused() || self.retries.len() >= self.max_waiting {
             0
         } else {
-            self.handler.concurrency().saturating_sub(spoken_for)
+            free.max(SMALLEST_PAGE)
         }
     }
 

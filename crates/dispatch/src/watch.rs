@@ -1,8 +1,8 @@
 //! The watchdog: finds a handler that blocks its thread, which no timer on that thread could.
 //!
-//! All deliveries of one handler are polled by one task, so a handler has at most one poll at a time, and a blocking
-//! handler costs one thread whatever its concurrency. While that poll lasts nothing of the handler can run: it is
-//! paused by construction. What is left to do is to see it, to say so, and to keep the runtime's timers going.
+//! All deliveries of one handler are polled on one thread that is its own, so it has at most one poll at a time, and
+//! blocking it costs that thread and nothing else, whatever its concurrency. While the poll lasts nothing of the
+//! handler can run: it is paused by construction. What is left to do is to see it and to say so.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use coordinator_message::MessageId;
-use tokio::runtime::Handle;
 use tracing::error;
 
 use crate::Observer;
@@ -102,7 +101,6 @@ const SLOWEST: Duration = Duration::from_millis(100);
 impl Watchdog {
     pub(crate) fn start(
         handlers: Vec<Arc<Handler>>,
-        runtime: Handle,
         observer: Arc<dyn Observer>,
     ) -> io::Result<Self> {
         let shortest = handlers
@@ -116,15 +114,8 @@ impl Watchdog {
             .name("dispatch-watchdog".to_owned())
             .spawn(move || {
                 while stopped.recv_timeout(pace) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    let held = handlers
-                        .iter()
-                        .filter(|handler| look(handler, pace, &*observer))
-                        .count();
-                    if held > 0 {
-                        // The blocked thread may be the one that last drove the runtime's timers and sockets, with the
-                        // others asleep. Work from outside wakes one of them, and it takes the driver over
-                        // (https://github.com/tokio-rs/tokio/issues/4730).
-                        runtime.spawn(async {});
+                    for handler in &handlers {
+                        look(handler, &*observer);
                     }
                 }
             })?;
@@ -132,11 +123,11 @@ impl Watchdog {
     }
 }
 
-/// Whether `handler` has held a thread for longer than `pace`. Reports a poll that outlived the timeout, once.
-fn look(handler: &Handler, pace: Duration, observer: &dyn Observer) -> bool {
+/// Reports a poll that outlived the timeout, once.
+fn look(handler: &Handler, observer: &dyn Observer) {
     let mut slot = handler.watch.poll();
     let Some(poll) = slot.as_mut() else {
-        return false;
+        return;
     };
     let held = poll.since.elapsed();
     if held > handler.terms.timeout && !poll.stuck {
@@ -153,5 +144,4 @@ fn look(handler: &Handler, pace: Duration, observer: &dyn Observer) -> bool {
         );
         observer.stuck(handler.id(), true);
     }
-    held > pace
 }

@@ -1,0 +1,91 @@
+//! A fault injector around a real journal: settling fails on demand.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use coordinator_journal::{
+    DeadLetter, DeadLetterQuery, Deliveries, HandlerSpec, Journal, JournalError, MessageDetail,
+    MessageQuery, MessageRecord, NewMessage, Page, PublishError, Receipt, ReplayError, Settle,
+    SettleOutcome, Stats,
+};
+use coordinator_message::MessageId;
+
+/// A journal whose `settle` fails on demand. All else is the real one's.
+pub(crate) struct Faulty {
+    real: Arc<dyn Journal>,
+    /// Every settle fails.
+    pub(crate) down: AtomicBool,
+    /// A batch that settles this log position fails; 0 is none.
+    pub(crate) refused: AtomicU64,
+    /// Settles that failed.
+    pub(crate) failures: AtomicUsize,
+}
+
+impl Faulty {
+    pub(crate) fn around(real: &Arc<dyn Journal>) -> Arc<Self> {
+        Arc::new(Self {
+            real: Arc::clone(real),
+            down: AtomicBool::new(false),
+            refused: AtomicU64::new(0),
+            failures: AtomicUsize::new(0),
+        })
+    }
+}
+
+#[async_trait]
+impl Journal for Faulty {
+    async fn settle(&self, batch: Vec<Settle>) -> Result<Vec<SettleOutcome>, JournalError> {
+        let refused = self.refused.load(Ordering::SeqCst);
+        if self.down.load(Ordering::SeqCst)
+            || batch.iter().any(|settle| settle.token.position == refused)
+        {
+            self.failures.fetch_add(1, Ordering::SeqCst);
+            return Err(JournalError {
+                action: "settle",
+                source: "the disk is on fire".into(),
+            });
+        }
+        self.real.settle(batch).await
+    }
+
+    async fn publish(&self, batch: Vec<NewMessage>) -> Result<Vec<Receipt>, PublishError> {
+        self.real.publish(batch).await
+    }
+
+    async fn open(&self, handler: HandlerSpec) -> Result<Box<dyn Deliveries>, JournalError> {
+        self.real.open(handler).await
+    }
+
+    async fn replay(&self, message: MessageId, handler: Option<&str>) -> Result<u64, ReplayError> {
+        self.real.replay(message, handler).await
+    }
+
+    async fn messages(&self, query: MessageQuery) -> Result<Page<MessageRecord>, JournalError> {
+        self.real.messages(query).await
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<MessageDetail>, JournalError> {
+        self.real.message(id).await
+    }
+
+    async fn dead_letters(&self, query: DeadLetterQuery) -> Result<Page<DeadLetter>, JournalError> {
+        self.real.dead_letters(query).await
+    }
+
+    async fn stats(&self) -> Result<Stats, JournalError> {
+        self.real.stats().await
+    }
+
+    async fn maintain(&self) -> Result<(), JournalError> {
+        self.real.maintain().await
+    }
+
+    async fn probe(&self) -> Result<(), JournalError> {
+        self.real.probe().await
+    }
+
+    async fn close(&self) {
+        self.real.close().await;
+    }
+}

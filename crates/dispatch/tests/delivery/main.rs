@@ -1,0 +1,11 @@
+//! The dispatch room through its public door: the real SQLite journal, closures as targets.
+#![expect(clippy::unwrap_used, reason = "what surprises a test fails it")]
+
+mod decision;
+mod drain;
+mod faulty;
+mod isolation;
+mod operating;
+mod retries;
+mod settles;
+mod stage;
