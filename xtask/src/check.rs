@@ -18,12 +18,7 @@ pub(crate) fn check(steps: &mut Steps<'_>) -> Result<()> {
         &[],
     )?;
     steps.cargo(
-        &[
-            "doc",
-            "--workspace",
-            "--no-deps",
-            "--document-private-items",
-        ],
+        &["doc", "--workspace", "--no-deps"],
         &[("RUSTDOCFLAGS", "-D warnings")],
     )
 }

@@ -73,25 +73,26 @@ fn wait_for_acks(house: &mut House, payments: &[Payment], interrupt: &Interrupt)
 
 /// Every story, then the counts; an enrolment too many or too few is an error.
 fn tell(house: &House, payments: &[Payment]) -> Result<()> {
+    let mut accepted = 0;
     for payment in payments {
-        println!("\n{}", Story::read(house, payment)?);
+        let story = Story::read(house, payment)?;
+        accepted += story.accepted;
+        println!("\n{story}");
     }
     let ledger = house.sandbox().get("/_control/ledger?limit=1")?;
-    let count = |name: &str| ledger["counts"][name].as_u64().unwrap_or_default();
-    let (made, repeats) = (count("enrolled"), count("repeats"));
-    let expected: u64 = payments.iter().map(|payment| payment.courses).sum();
+    let counts = &ledger["counts"];
+    let sent: usize = payments.iter().map(|payment| payment.events.len()).sum();
+    println!();
+    println!("events sent        {sent}");
+    println!("messages accepted  {accepted}");
     println!(
-        "\n{} events sent, {} messages accepted, {made} enrolments made, {repeats} of them twice, {} calls refused",
-        payments
-            .iter()
-            .map(|payment| payment.events.len())
-            .sum::<usize>(),
-        payments.len(),
-        ledger["counts"]["by_status"]["503"]
-            .as_u64()
-            .unwrap_or_default(),
+        "calls refused      {}",
+        counts["by_status"]["503"].as_u64().unwrap_or_default()
     );
-    if made != expected || repeats != 0 {
+    println!("enrolments made    {}", counts["enrolled"]);
+    println!("made twice         {}", counts["repeats"]);
+    let expected: u64 = payments.iter().map(|payment| payment.courses).sum();
+    if counts["enrolled"] != expected || counts["repeats"] != 0 {
         bail!("expected {expected} enrolments, each made once");
     }
     Ok(())

@@ -1,7 +1,5 @@
 //! The payments of the demo, and Stripe sending their events.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
@@ -104,9 +102,8 @@ fn send_one(house: &House, script: &Script, n: u64) -> Result<Payment> {
         },
     });
     let events = (0..script.copies).map(|_| {
-        let sent_ms = now_ms();
         let report = house.sandbox().post("/_control/stripe/send", &order)?;
-        read_event(&report["events"][0], sent_ms)
+        read_event(&report["events"][0])
     });
     Ok(Payment {
         order: script.order,
@@ -117,7 +114,7 @@ fn send_one(house: &House, script: &Script, n: u64) -> Result<Payment> {
     })
 }
 
-fn read_event(sent: &Value, sent_ms: u64) -> Result<Event> {
+fn read_event(sent: &Value) -> Result<Event> {
     let id = sent["event"]
         .as_str()
         .context("the sandbox reports no event")?
@@ -131,15 +128,10 @@ fn read_event(sent: &Value, sent_ms: u64) -> Result<Event> {
     );
     Ok(Event {
         id,
-        sent_ms,
+        sent_ms: sent["sent_ms"]
+            .as_u64()
+            .context("the sandbox reports no time")?,
         status,
         took_ms: sent["took_ms"].as_u64().unwrap_or_default(),
     })
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -113,6 +113,8 @@ pub struct Sent {
     pub error: Option<String>,
     /// How often it was sent.
     pub tries: u32,
+    /// When the last try began, in milliseconds since the Unix epoch.
+    pub sent_ms: u64,
     /// Milliseconds the last try took.
     pub took_ms: u64,
 }
@@ -202,6 +204,8 @@ impl<'a> Sender<'a> {
         let url = url.ok_or_else(|| SendError::Url(order.url.clone()))?;
         let client = Client::builder()
             .no_proxy()
+            // Only http is called: reading the system's certificates would hold up the first event.
+            .tls_certs_only([])
             .redirect(redirect::Policy::none())
             .timeout(Duration::from_millis(order.timeout_ms))
             .user_agent("Stripe/1.0 (+sandbox)")
@@ -212,12 +216,12 @@ impl<'a> Sender<'a> {
 
     /// Sends one event until it is taken or the redeliveries are used up.
     async fn deliver(&self, template: Template) -> Sent {
-        let body = event(&template, unix_now()).to_string();
+        let body = event(&template, unix_now().as_secs()).to_string();
         let Redeliver { times, every_ms } = self.order.redeliver;
         let mut tries = 0;
         loop {
             tries += 1;
-            let started = Instant::now();
+            let (started, sent_ms) = (Instant::now(), millis(unix_now()));
             let answer = self.post(body.clone()).await;
             let sent = Sent {
                 event: template.id.clone(),
@@ -225,6 +229,7 @@ impl<'a> Sender<'a> {
                 status: answer.as_ref().ok().copied(),
                 error: answer.err().map(|error| reason(&error).to_owned()),
                 tries,
+                sent_ms,
                 took_ms: millis(started.elapsed()),
             };
             if sent.is_accepted() || tries > times {
@@ -242,7 +247,7 @@ impl<'a> Sender<'a> {
             .header("content-type", "application/json; charset=utf-8")
             .header(
                 "stripe-signature",
-                sign(&self.order.secret, unix_now(), body.as_bytes()),
+                sign(&self.order.secret, unix_now().as_secs(), body.as_bytes()),
             )
             .body(body);
         let answer = request.send().await?;
@@ -267,9 +272,8 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn unix_now() -> u64 {
+fn unix_now() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
-        .as_secs()
 }
