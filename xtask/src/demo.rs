@@ -1,9 +1,7 @@
 //! `cargo xtask demo`: host, plugins and outside world, started, set to work, and told about.
 
 mod house;
-mod http;
 mod payments;
-mod process;
 mod story;
 
 use std::time::{Duration, Instant};

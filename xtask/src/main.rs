@@ -7,9 +7,13 @@
     reason = "a command's output is for the person who gave it"
 )]
 
+mod bench;
 mod check;
 mod demo;
+mod host;
+mod http;
 mod interrupt;
+mod process;
 mod steps;
 mod test;
 mod workspace;
@@ -27,6 +31,7 @@ cargo xtask check          formatting, clippy and documentation, warnings denied
 cargo xtask test           builds the plugin files that the tests load, then runs every test
 cargo xtask demo [--once]  a payment becomes an enrolment, told line by line; serves until Ctrl-C
                            (--once: ends when all is acknowledged, or says what is missing)
+cargo xtask bench          start, memory and command line against their targets, as a table
 cargo xtask ci             check, test and demo --once, as the CI runs them";
 
 /// Wrong arguments, after `sysexits.h`.
@@ -48,6 +53,7 @@ fn main() -> ExitCode {
         ["demo", "--once"] => {
             |workspace, interrupt| demo::demo(workspace, interrupt, demo::Ending::AllAcked)
         }
+        ["bench"] => bench::bench,
         ["ci"] => ci,
         _ => {
             eprintln!(

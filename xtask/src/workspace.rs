@@ -1,6 +1,7 @@
 //! Where things are: asked of cargo, which knows about `CARGO_TARGET_DIR` and configuration files.
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -36,14 +37,36 @@ impl Workspace {
         command
     }
 
-    pub(crate) fn target(&self) -> &Path {
-        &self.target
+    /// A program or plugin file that was built.
+    pub(crate) fn built(&self, profile: Profile, file: &str) -> PathBuf {
+        let folder = match profile {
+            Profile::Dev => "debug",
+            Profile::Release => "release",
+        };
+        self.target.join(folder).join(file)
     }
 
-    /// A program or plugin file of the dev profile.
-    pub(crate) fn built(&self, file: &str) -> PathBuf {
-        self.target.join("debug").join(file)
+    /// The file of one of our plugins, by the plugin's name.
+    pub(crate) fn built_plugin(&self, profile: Profile, name: &str) -> PathBuf {
+        self.built(profile, &format!("libcoordinator_{name}.so"))
     }
+
+    /// A new folder under the target folder.
+    pub(crate) fn fresh_folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.target.join(format!("{name}-{}", std::process::id()));
+        // One may be left of an earlier process with our id.
+        drop(fs::remove_dir_all(&folder));
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("failed to make `{}`", folder.display()))?;
+        Ok(folder)
+    }
+}
+
+/// How something was built.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Profile {
+    Dev,
+    Release,
 }
 
 /// The cargo that runs us, so that the toolchain is the same.

@@ -1,4 +1,4 @@
-//! JSON over HTTP to the processes of the demo.
+//! JSON over HTTP to the processes we started.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 /// Seconds to wait for one answer.
 const PATIENCE_S: u64 = 30;
 
-/// One of the demo's servers.
+/// One of our servers.
 pub(crate) struct Client {
     base: String,
     key: Option<String>,

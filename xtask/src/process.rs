@@ -1,4 +1,4 @@
-//! A child process that ends with the demo, however the demo ends.
+//! A child process that ends with the command that started it, however that ends.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
@@ -17,8 +17,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it in a process group of its own: Ctrl-C at the terminal reaches the demo alone,
-    /// which then ends its processes in order.
+    /// Starts it in a process group of its own: Ctrl-C at the terminal reaches us alone,
+    /// and we then end our processes in order.
     pub(crate) fn start(name: &'static str, command: &mut Command) -> Result<Self> {
         let child = command
             .process_group(0)
@@ -45,6 +45,11 @@ impl Process {
             self.name
         );
         Ok(line.trim().to_owned())
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its exit status, if it has ended.
