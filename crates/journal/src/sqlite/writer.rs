@@ -93,6 +93,8 @@ impl Writer {
                     // What is still queued is dropped, and its callers see that the journal is closed.
                     drop(queue);
                     self.close().await;
+                    // Lets go of the directory before anybody is told that it is free.
+                    drop(self);
                     let _ = reply.send(());
                     return;
                 }

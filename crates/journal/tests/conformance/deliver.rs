@@ -4,7 +4,7 @@ use coordinator_journal::{Limits, ReceiptStatus, StartFrom};
 
 use super::*;
 
-pub async fn each_bound_handler_gets_its_own_delivery(harness: &dyn Harness) {
+pub(crate) async fn each_bound_handler_gets_its_own_delivery(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut lms = paid_handler(&*journal, "lms.enrol").await;
     let mut both = journal
@@ -25,7 +25,7 @@ pub async fn each_bound_handler_gets_its_own_delivery(harness: &dyn Harness) {
     ack(&*journal, &of_both[0]).await;
 }
 
-pub async fn an_ack_and_its_emits_are_one_write(harness: &dyn Harness) {
+pub(crate) async fn an_ack_and_its_emits_are_one_write(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut lms = paid_handler(&*journal, "lms.enrol").await;
     let mut mail = journal
@@ -58,7 +58,7 @@ pub async fn an_ack_and_its_emits_are_one_write(harness: &dyn Harness) {
     assert_eq!(journal.stats().await.unwrap().messages, 3);
 }
 
-pub async fn a_duplicate_emit_does_not_fail_the_ack(harness: &dyn Harness) {
+pub(crate) async fn a_duplicate_emit_does_not_fail_the_ack(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut lms = paid_handler(&*journal, "lms.enrol").await;
     let mut mail = journal
@@ -81,7 +81,7 @@ pub async fn a_duplicate_emit_does_not_fail_the_ack(harness: &dyn Harness) {
     assert_eq!(journal.stats().await.unwrap().messages, 3);
 }
 
-pub async fn emits_pass_a_full_backlog(harness: &dyn Harness) {
+pub(crate) async fn emits_pass_a_full_backlog(harness: &dyn Harness) {
     let journal = harness
         .open(Limits {
             max_backlog: 1,
@@ -107,7 +107,7 @@ pub async fn emits_pass_a_full_backlog(harness: &dyn Harness) {
     assert_eq!(take(&mut lms, 3).await.len(), 3);
 }
 
-pub async fn an_old_token_settles_nothing(harness: &dyn Harness) {
+pub(crate) async fn an_old_token_settles_nothing(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     publish(&*journal, message(PAID, "1")).await;
@@ -145,7 +145,7 @@ pub async fn an_old_token_settles_nothing(harness: &dyn Harness) {
     assert_eq!(journal.stats().await.unwrap().handlers[0].lag, 0);
 }
 
-pub async fn what_was_handed_out_and_not_settled_comes_again_after_a_restart(
+pub(crate) async fn what_was_handed_out_and_not_settled_comes_again_after_a_restart(
     harness: &dyn Harness,
 ) {
     let journal = harness.open(roomy()).await;
@@ -171,7 +171,7 @@ pub async fn what_was_handed_out_and_not_settled_comes_again_after_a_restart(
     nothing_else_waits(&*journal, &mut stream).await;
 }
 
-pub async fn what_was_acked_out_of_order_stays_acked_after_a_restart(harness: &dyn Harness) {
+pub(crate) async fn what_was_acked_out_of_order_stays_acked_after_a_restart(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     publish_numbers(&*journal, PAID, 5).await;
@@ -192,7 +192,7 @@ pub async fn what_was_acked_out_of_order_stays_acked_after_a_restart(harness: &d
     nothing_else_waits(&*journal, &mut stream).await;
 }
 
-pub async fn a_failed_settle_changes_nothing_and_may_be_sent_again(harness: &dyn Harness) {
+pub(crate) async fn a_failed_settle_changes_nothing_and_may_be_sent_again(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     publish_numbers(&*journal, PAID, 3).await;
@@ -235,7 +235,9 @@ pub async fn a_failed_settle_changes_nothing_and_may_be_sent_again(harness: &dyn
     assert_eq!(journal.stats().await.unwrap().dead, 1);
 }
 
-pub async fn a_new_handler_starts_now_unless_it_asks_for_the_earliest(harness: &dyn Harness) {
+pub(crate) async fn a_new_handler_starts_now_unless_it_asks_for_the_earliest(
+    harness: &dyn Harness,
+) {
     let journal = harness.open(roomy()).await;
     publish_numbers(&*journal, PAID, 2).await;
     let mut now = paid_handler(&*journal, "lms.enrol").await;
@@ -248,7 +250,9 @@ pub async fn a_new_handler_starts_now_unless_it_asks_for_the_earliest(harness: &
     assert_eq!(texts(&take(&mut earliest, 3).await), ["1", "2", "3"]);
 }
 
-pub async fn a_newly_bound_type_starts_now_unless_it_asks_for_the_earliest(harness: &dyn Harness) {
+pub(crate) async fn a_newly_bound_type_starts_now_unless_it_asks_for_the_earliest(
+    harness: &dyn Harness,
+) {
     let journal = harness.open(roomy()).await;
     let mut streams = Vec::new();
     for id in ["lms.enrol", "audit.note"] {
@@ -277,7 +281,7 @@ pub async fn a_newly_bound_type_starts_now_unless_it_asks_for_the_earliest(harne
     assert_eq!(seen, ["new", "old"]);
 }
 
-pub async fn an_unbound_type_leaves_dead_letters_and_no_deliveries(harness: &dyn Harness) {
+pub(crate) async fn an_unbound_type_leaves_dead_letters_and_no_deliveries(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = journal
         .open(spec("lms.enrol", &[PAID, ENROLLED], StartFrom::Now))
@@ -299,7 +303,7 @@ pub async fn an_unbound_type_leaves_dead_letters_and_no_deliveries(harness: &dyn
     assert_eq!((stats.dead, stats.handlers[0].lag), (2, 1));
 }
 
-pub async fn a_straggler_does_not_hold_the_others_up(harness: &dyn Harness) {
+pub(crate) async fn a_straggler_does_not_hold_the_others_up(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     publish(&*journal, message(PAID, "\"slow\"")).await;
@@ -324,7 +328,7 @@ pub async fn a_straggler_does_not_hold_the_others_up(harness: &dyn Harness) {
     nothing_else_waits(&*journal, &mut stream).await;
 }
 
-pub async fn a_stream_ends_when_the_journal_is_closed(harness: &dyn Harness) {
+pub(crate) async fn a_stream_ends_when_the_journal_is_closed(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     let waiting = tokio::spawn(async move { stream.next(10).await });

@@ -4,7 +4,7 @@ use coordinator_journal::{DeadLetterQuery, DeliveryState};
 
 use super::*;
 
-pub async fn a_retry_waits_for_its_time_and_counts_its_attempts(harness: &dyn Harness) {
+pub(crate) async fn a_retry_waits_for_its_time_and_counts_its_attempts(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     publish(&*journal, message(PAID, "1")).await;
@@ -26,7 +26,7 @@ pub async fn a_retry_waits_for_its_time_and_counts_its_attempts(harness: &dyn Ha
     ack(&*journal, &third).await;
 }
 
-pub async fn a_retry_survives_a_restart(harness: &dyn Harness) {
+pub(crate) async fn a_retry_survives_a_restart(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     publish(&*journal, message(PAID, "1")).await;
@@ -46,7 +46,7 @@ pub async fn a_retry_survives_a_restart(harness: &dyn Harness) {
     assert_eq!(take_one(&mut stream).await.attempt, 3);
 }
 
-pub async fn retries_come_in_the_order_they_are_due(harness: &dyn Harness) {
+pub(crate) async fn retries_come_in_the_order_they_are_due(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     publish_numbers(&*journal, PAID, 3).await;
@@ -58,7 +58,7 @@ pub async fn retries_come_in_the_order_they_are_due(harness: &dyn Harness) {
     assert_eq!(texts(&take(&mut stream, 3).await), ["2", "3", "1"]);
 }
 
-pub async fn panics_are_counted(harness: &dyn Harness) {
+pub(crate) async fn panics_are_counted(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     publish(&*journal, message(PAID, "1")).await;
@@ -85,7 +85,7 @@ pub async fn panics_are_counted(harness: &dyn Harness) {
     }
 }
 
-pub async fn a_dead_letter_keeps_the_message_and_the_failure(harness: &dyn Harness) {
+pub(crate) async fn a_dead_letter_keeps_the_message_and_the_failure(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     publish(&*journal, message(PAID, "1")).await;
@@ -167,7 +167,7 @@ pub async fn a_dead_letter_keeps_the_message_and_the_failure(harness: &dyn Harne
     }
 }
 
-pub async fn only_failures_leave_attempts(harness: &dyn Harness) {
+pub(crate) async fn only_failures_leave_attempts(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     let ids = publish_numbers(&*journal, PAID, 2).await;

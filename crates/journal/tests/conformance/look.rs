@@ -21,7 +21,7 @@ async fn listed(journal: &dyn Journal, query: MessageQuery) -> Vec<String> {
         .collect()
 }
 
-pub async fn messages_are_listed_by_what_they_are(harness: &dyn Harness) {
+pub(crate) async fn messages_are_listed_by_what_they_are(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let start = harness.clock_now();
     let mut first = message(PAID, "1");
@@ -98,7 +98,7 @@ pub async fn messages_are_listed_by_what_they_are(harness: &dyn Harness) {
     );
 }
 
-pub async fn messages_are_listed_by_state(harness: &dyn Harness) {
+pub(crate) async fn messages_are_listed_by_state(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     publish(&*journal, message(ENROLLED, "\"unhandled\"")).await;
     let mut lms = paid_handler(&*journal, "lms.enrol").await;
@@ -153,7 +153,7 @@ pub async fn messages_are_listed_by_state(harness: &dyn Harness) {
     assert_eq!(listed(&*journal, of_audit(None)).await.len(), 4);
 }
 
-pub async fn pages_follow_each_other_without_gaps(harness: &dyn Harness) {
+pub(crate) async fn pages_follow_each_other_without_gaps(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     let ids = publish_numbers(&*journal, PAID, 7).await;
@@ -197,7 +197,9 @@ pub async fn pages_follow_each_other_without_gaps(harness: &dyn Harness) {
     assert_eq!(letters, seen);
 }
 
-pub async fn a_message_is_shown_with_deliveries_attempts_and_children(harness: &dyn Harness) {
+pub(crate) async fn a_message_is_shown_with_deliveries_attempts_and_children(
+    harness: &dyn Harness,
+) {
     let journal = harness.open(roomy()).await;
     let mut lms = paid_handler(&*journal, "lms.enrol").await;
     let _waits = paid_handler(&*journal, "mail.send").await;
@@ -242,7 +244,7 @@ pub async fn a_message_is_shown_with_deliveries_attempts_and_children(harness: &
     );
 }
 
-pub async fn counts_follow_what_happens(harness: &dyn Harness) {
+pub(crate) async fn counts_follow_what_happens(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = journal
         .open(spec("lms.enrol", &[PAID, ENROLLED], StartFrom::Now))
@@ -275,7 +277,7 @@ pub async fn counts_follow_what_happens(harness: &dyn Harness) {
     assert!(!check(journal.stats().await.unwrap(), 0));
 }
 
-pub async fn a_foreign_cursor_is_refused(harness: &dyn Harness) {
+pub(crate) async fn a_foreign_cursor_is_refused(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     for cursor in ["", "newest", "-1", "99999999999999999999999999"] {
         let query = MessageQuery {

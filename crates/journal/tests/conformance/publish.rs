@@ -4,7 +4,9 @@ use coordinator_journal::{Limits, NewMessage, PublishError, ReceiptStatus, Start
 
 use super::*;
 
-pub async fn a_published_message_is_delivered_with_all_its_attributes(harness: &dyn Harness) {
+pub(crate) async fn a_published_message_is_delivered_with_all_its_attributes(
+    harness: &dyn Harness,
+) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     let mut new = message(PAID, r#"{"order": 7, "note": "Grüße"}"#);
@@ -34,7 +36,9 @@ pub async fn a_published_message_is_delivered_with_all_its_attributes(harness: &
     nothing_else_waits(&*journal, &mut stream).await;
 }
 
-pub async fn a_duplicate_names_the_first_and_another_payload_is_a_conflict(harness: &dyn Harness) {
+pub(crate) async fn a_duplicate_names_the_first_and_another_payload_is_a_conflict(
+    harness: &dyn Harness,
+) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     let first = publish(&*journal, keyed(PAID, "1", "evt_1")).await;
@@ -60,7 +64,7 @@ pub async fn a_duplicate_names_the_first_and_another_payload_is_a_conflict(harne
     nothing_else_waits(&*journal, &mut stream).await;
 }
 
-pub async fn the_scope_of_a_key_is_publisher_and_type(harness: &dyn Harness) {
+pub(crate) async fn the_scope_of_a_key_is_publisher_and_type(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let batch = vec![
         keyed(PAID, "1", "evt_1"),
@@ -79,7 +83,7 @@ pub async fn the_scope_of_a_key_is_publisher_and_type(harness: &dyn Harness) {
     );
 }
 
-pub async fn duplicates_inside_one_batch_are_one_message(harness: &dyn Harness) {
+pub(crate) async fn duplicates_inside_one_batch_are_one_message(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     let twice = message(PAID, "4");
@@ -103,7 +107,7 @@ pub async fn duplicates_inside_one_batch_are_one_message(harness: &dyn Harness) 
     nothing_else_waits(&*journal, &mut stream).await;
 }
 
-pub async fn ten_concurrent_copies_are_one_message(harness: &dyn Harness) {
+pub(crate) async fn ten_concurrent_copies_are_one_message(harness: &dyn Harness) {
     let journal: Arc<dyn Journal> = harness.open(roomy()).await.into();
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     let copies: Vec<_> = (0..10)
@@ -125,7 +129,7 @@ pub async fn ten_concurrent_copies_are_one_message(harness: &dyn Harness) {
     nothing_else_waits(&*journal, &mut stream).await;
 }
 
-pub async fn a_key_is_forgotten_after_the_retention(harness: &dyn Harness) {
+pub(crate) async fn a_key_is_forgotten_after_the_retention(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let first = publish(&*journal, keyed(PAID, "1", "evt_1")).await;
     harness.clock().advance(RETENTION - HOUR);
@@ -147,7 +151,7 @@ pub async fn a_key_is_forgotten_after_the_retention(harness: &dyn Harness) {
     );
 }
 
-pub async fn a_key_survives_a_restart(harness: &dyn Harness) {
+pub(crate) async fn a_key_survives_a_restart(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let first = publish(&*journal, keyed(PAID, "1", "evt_1")).await;
     journal.close().await;
@@ -159,7 +163,7 @@ pub async fn a_key_survives_a_restart(harness: &dyn Harness) {
     );
 }
 
-pub async fn a_full_backlog_refuses_and_goes_on_by_itself(harness: &dyn Harness) {
+pub(crate) async fn a_full_backlog_refuses_and_goes_on_by_itself(harness: &dyn Harness) {
     let journal = harness
         .open(Limits {
             max_backlog: 3,
@@ -183,7 +187,7 @@ pub async fn a_full_backlog_refuses_and_goes_on_by_itself(harness: &dyn Harness)
     assert_eq!(data(&take_one(&mut stream).await), "7");
 }
 
-pub async fn a_full_journal_refuses_and_goes_on_after_retention(harness: &dyn Harness) {
+pub(crate) async fn a_full_journal_refuses_and_goes_on_after_retention(harness: &dyn Harness) {
     let journal = harness
         .open(Limits {
             max_size: 2 << 20,
@@ -221,7 +225,9 @@ pub async fn a_full_journal_refuses_and_goes_on_after_retention(harness: &dyn Ha
     assert_eq!(data(&take_one(&mut stream).await), "3");
 }
 
-pub async fn what_cannot_be_written_is_refused_whole_and_goes_on_by_itself(harness: &dyn Harness) {
+pub(crate) async fn what_cannot_be_written_is_refused_whole_and_goes_on_by_itself(
+    harness: &dyn Harness,
+) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     publish(&*journal, message(PAID, "1")).await;

@@ -4,7 +4,7 @@ use coordinator_journal::{DeadLetterQuery, DeliveryState, ReplayError, StartFrom
 
 use super::*;
 
-pub async fn a_dead_letter_is_delivered_again(harness: &dyn Harness) {
+pub(crate) async fn a_dead_letter_is_delivered_again(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     let id = publish(&*journal, message(PAID, "1")).await.id;
@@ -40,7 +40,9 @@ pub async fn a_dead_letter_is_delivered_again(harness: &dyn Harness) {
     assert_eq!(journal.stats().await.unwrap().dead, 1);
 }
 
-pub async fn an_acked_message_is_delivered_again_to_that_handler_alone(harness: &dyn Harness) {
+pub(crate) async fn an_acked_message_is_delivered_again_to_that_handler_alone(
+    harness: &dyn Harness,
+) {
     let journal = harness.open(roomy()).await;
     let mut lms = paid_handler(&*journal, "lms.enrol").await;
     let mut audit = paid_handler(&*journal, "audit.note").await;
@@ -59,7 +61,7 @@ pub async fn an_acked_message_is_delivered_again_to_that_handler_alone(harness: 
     assert_eq!(take_one(&mut audit).await.message.id, marker);
 }
 
-pub async fn every_bound_handler_gets_a_replay_to_all(harness: &dyn Harness) {
+pub(crate) async fn every_bound_handler_gets_a_replay_to_all(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut lms = paid_handler(&*journal, "lms.enrol").await;
     let mut audit = paid_handler(&*journal, "audit.note").await;
@@ -77,7 +79,7 @@ pub async fn every_bound_handler_gets_a_replay_to_all(harness: &dyn Harness) {
     }
 }
 
-pub async fn a_second_replay_has_the_next_number_after_a_restart(harness: &dyn Harness) {
+pub(crate) async fn a_second_replay_has_the_next_number_after_a_restart(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     let id = publish(&*journal, message(PAID, "1")).await.id;
@@ -94,7 +96,7 @@ pub async fn a_second_replay_has_the_next_number_after_a_restart(harness: &dyn H
     nothing_else_waits(&*journal, &mut stream).await;
 }
 
-pub async fn what_is_still_to_come_is_not_scheduled_twice(harness: &dyn Harness) {
+pub(crate) async fn what_is_still_to_come_is_not_scheduled_twice(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     let ids = publish_numbers(&*journal, PAID, 2).await;
@@ -116,7 +118,7 @@ pub async fn what_is_still_to_come_is_not_scheduled_twice(harness: &dyn Harness)
     nothing_else_waits(&*journal, &mut stream).await;
 }
 
-pub async fn an_unknown_message_or_handler_is_not_found(harness: &dyn Harness) {
+pub(crate) async fn an_unknown_message_or_handler_is_not_found(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let _bound = paid_handler(&*journal, "lms.enrol").await;
     let _other = journal
@@ -138,7 +140,7 @@ pub async fn an_unknown_message_or_handler_is_not_found(harness: &dyn Harness) {
     }
 }
 
-pub async fn a_dead_letter_outlives_its_message_and_is_replayed(harness: &dyn Harness) {
+pub(crate) async fn a_dead_letter_outlives_its_message_and_is_replayed(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut lms = paid_handler(&*journal, "lms.enrol").await;
     let mut audit = paid_handler(&*journal, "audit.note").await;

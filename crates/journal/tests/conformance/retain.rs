@@ -14,7 +14,7 @@ async fn remaining(journal: &dyn Journal) -> usize {
     listed
 }
 
-pub async fn settled_messages_go_and_unsettled_stay(harness: &dyn Harness) {
+pub(crate) async fn settled_messages_go_and_unsettled_stay(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     journal
@@ -42,7 +42,7 @@ pub async fn settled_messages_go_and_unsettled_stay(harness: &dyn Harness) {
     assert_eq!(journal.stats().await.unwrap().dead, 0);
 }
 
-pub async fn positions_are_not_used_again(harness: &dyn Harness) {
+pub(crate) async fn positions_are_not_used_again(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     publish_numbers(&*journal, PAID, 3).await;
@@ -66,7 +66,7 @@ pub async fn positions_are_not_used_again(harness: &dyn Harness) {
     );
 }
 
-pub async fn expired_unhandled_messages_become_dead_letters(harness: &dyn Harness) {
+pub(crate) async fn expired_unhandled_messages_become_dead_letters(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     let ids = publish_numbers(&*journal, PAID, 3).await;
@@ -94,7 +94,7 @@ pub async fn expired_unhandled_messages_become_dead_letters(harness: &dyn Harnes
     assert_eq!((again.message.id, data(&again).as_str()), (ids[0], "1"));
 }
 
-pub async fn a_message_with_a_waiting_retry_is_not_deleted(harness: &dyn Harness) {
+pub(crate) async fn a_message_with_a_waiting_retry_is_not_deleted(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     publish_numbers(&*journal, PAID, 2).await;
@@ -113,7 +113,9 @@ pub async fn a_message_with_a_waiting_retry_is_not_deleted(harness: &dyn Harness
     assert_eq!(data(&take_one(&mut stream).await), "1");
 }
 
-pub async fn a_handler_that_left_the_wiring_is_kept_for_one_retention(harness: &dyn Harness) {
+pub(crate) async fn a_handler_that_left_the_wiring_is_kept_for_one_retention(
+    harness: &dyn Harness,
+) {
     let journal = harness.open(roomy()).await;
     let mut gone = paid_handler(&*journal, "old.enrol").await;
     let mut stays = paid_handler(&*journal, "lms.enrol").await;
@@ -168,7 +170,7 @@ pub async fn a_handler_that_left_the_wiring_is_kept_for_one_retention(harness: &
     );
 }
 
-pub async fn dead_letters_and_attempts_expire(harness: &dyn Harness) {
+pub(crate) async fn dead_letters_and_attempts_expire(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     let id = publish(&*journal, message(PAID, "1")).await.id;
@@ -187,7 +189,7 @@ pub async fn dead_letters_and_attempts_expire(harness: &dyn Harness) {
     assert!(journal.message(id).await.unwrap().is_none());
 }
 
-pub async fn a_failed_retention_loses_nothing(harness: &dyn Harness) {
+pub(crate) async fn a_failed_retention_loses_nothing(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut stream = paid_handler(&*journal, "lms.enrol").await;
     publish_numbers(&*journal, PAID, 2).await;

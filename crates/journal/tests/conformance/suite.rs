@@ -1,11 +1,11 @@
 //! What every engine promises. An engine's test file implements [`Harness`] and names it in `conformance!`.
 
-pub mod deliver;
-pub mod failures;
-pub mod look;
-pub mod publish;
-pub mod replay;
-pub mod retain;
+pub(crate) mod deliver;
+pub(crate) mod failures;
+pub(crate) mod look;
+pub(crate) mod publish;
+pub(crate) mod replay;
+pub(crate) mod retain;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use coordinator_journal::{
 };
 use coordinator_message::{Envelope, MessageId, MessageType, Timestamp};
 
-pub const PAID: &str = "org.openedx.payment.received.v1";
-pub const ENROLLED: &str = "org.openedx.enrolment.created.v1";
-pub const HOUR: Duration = Duration::from_secs(3600);
-pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const PAID: &str = "org.openedx.payment.received.v1";
+pub(crate) const ENROLLED: &str = "org.openedx.enrolment.created.v1";
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 /// Gives a test an engine with a storage of its own and a clock that the test moves.
 #[async_trait]
-pub trait Harness: Send + Sync {
+pub(crate) trait Harness: Send + Sync {
     /// Opens the journal. Again on the same storage, once the one before was closed.
     async fn open(&self, limits: Limits) -> Box<dyn Journal>;
     /// The clock of every journal that it opens.
@@ -106,7 +106,7 @@ macro_rules! conformance {
 }
 
 /// Bounds that no test reaches by accident.
-pub fn roomy() -> Limits {
+pub(crate) fn roomy() -> Limits {
     Limits {
         retention: RETENTION,
         max_size: 1 << 30,
@@ -114,12 +114,12 @@ pub fn roomy() -> Limits {
     }
 }
 
-pub fn ty(name: &str) -> MessageType {
+pub(crate) fn ty(name: &str) -> MessageType {
     name.parse().unwrap()
 }
 
 /// A message of this type with this payload.
-pub fn message(name: &str, data: &str) -> NewMessage {
+pub(crate) fn message(name: &str, data: &str) -> NewMessage {
     let now = Timestamp::now();
     let data = data.to_owned().into();
     NewMessage {
@@ -130,19 +130,23 @@ pub fn message(name: &str, data: &str) -> NewMessage {
 }
 
 /// The same with an idempotency key.
-pub fn keyed(name: &str, data: &str, key: &str) -> NewMessage {
+pub(crate) fn keyed(name: &str, data: &str, key: &str) -> NewMessage {
     NewMessage {
         idempotency_key: Some(key.to_owned()),
         ..message(name, data)
     }
 }
 
-pub async fn publish(journal: &dyn Journal, message: NewMessage) -> Receipt {
+pub(crate) async fn publish(journal: &dyn Journal, message: NewMessage) -> Receipt {
     journal.publish(vec![message]).await.unwrap().remove(0)
 }
 
 /// Publishes messages with the payloads `1`, `2`, … and answers their ids.
-pub async fn publish_numbers(journal: &dyn Journal, name: &str, count: usize) -> Vec<MessageId> {
+pub(crate) async fn publish_numbers(
+    journal: &dyn Journal,
+    name: &str,
+    count: usize,
+) -> Vec<MessageId> {
     let batch = (1..=count)
         .map(|number| message(name, &number.to_string()))
         .collect();
@@ -155,7 +159,7 @@ pub async fn publish_numbers(journal: &dyn Journal, name: &str, count: usize) ->
         .collect()
 }
 
-pub fn spec(id: &str, types: &[&str], from: StartFrom) -> HandlerSpec {
+pub(crate) fn spec(id: &str, types: &[&str], from: StartFrom) -> HandlerSpec {
     HandlerSpec {
         id: id.to_owned(),
         types: types.iter().map(|name| ty(name)).collect(),
@@ -164,7 +168,7 @@ pub fn spec(id: &str, types: &[&str], from: StartFrom) -> HandlerSpec {
 }
 
 /// Opens a handler of [`PAID`] that starts now.
-pub async fn paid_handler(journal: &dyn Journal, id: &str) -> Box<dyn Deliveries> {
+pub(crate) async fn paid_handler(journal: &dyn Journal, id: &str) -> Box<dyn Deliveries> {
     journal
         .open(spec(id, &[PAID], StartFrom::Now))
         .await
@@ -172,7 +176,7 @@ pub async fn paid_handler(journal: &dyn Journal, id: &str) -> Box<dyn Deliveries
 }
 
 /// Waits for exactly `count` deliveries. The limit of its patience is for a hung test, not an expectation.
-pub async fn take(stream: &mut Box<dyn Deliveries>, count: usize) -> Vec<Delivery> {
+pub(crate) async fn take(stream: &mut Box<dyn Deliveries>, count: usize) -> Vec<Delivery> {
     let mut taken = Vec::new();
     while taken.len() < count {
         let next = tokio::time::timeout(Duration::from_secs(60), stream.next(count - taken.len()));
@@ -183,12 +187,12 @@ pub async fn take(stream: &mut Box<dyn Deliveries>, count: usize) -> Vec<Deliver
     taken
 }
 
-pub async fn take_one(stream: &mut Box<dyn Deliveries>) -> Delivery {
+pub(crate) async fn take_one(stream: &mut Box<dyn Deliveries>) -> Delivery {
     take(stream, 1).await.remove(0)
 }
 
 /// Proves that nothing else waits: the next delivery is that of a message published now.
-pub async fn nothing_else_waits(journal: &dyn Journal, stream: &mut Box<dyn Deliveries>) {
+pub(crate) async fn nothing_else_waits(journal: &dyn Journal, stream: &mut Box<dyn Deliveries>) {
     let marker = publish(journal, message(PAID, "\"marker\"")).await;
     let next = take_one(stream).await;
     assert_eq!(
@@ -200,15 +204,19 @@ pub async fn nothing_else_waits(journal: &dyn Journal, stream: &mut Box<dyn Deli
     ack(journal, &next).await;
 }
 
-pub fn data(delivery: &Delivery) -> String {
+pub(crate) fn data(delivery: &Delivery) -> String {
     String::from_utf8(delivery.message.data.to_vec()).unwrap()
 }
 
-pub fn texts(deliveries: &[Delivery]) -> Vec<String> {
+pub(crate) fn texts(deliveries: &[Delivery]) -> Vec<String> {
     deliveries.iter().map(data).collect()
 }
 
-pub async fn settle(journal: &dyn Journal, delivery: &Delivery, verdict: Verdict) -> SettleOutcome {
+pub(crate) async fn settle(
+    journal: &dyn Journal,
+    delivery: &Delivery,
+    verdict: Verdict,
+) -> SettleOutcome {
     let settle = Settle {
         token: delivery.token.clone(),
         verdict,
@@ -216,12 +224,12 @@ pub async fn settle(journal: &dyn Journal, delivery: &Delivery, verdict: Verdict
     journal.settle(vec![settle]).await.unwrap()[0]
 }
 
-pub async fn ack(journal: &dyn Journal, delivery: &Delivery) {
+pub(crate) async fn ack(journal: &dyn Journal, delivery: &Delivery) {
     let outcome = settle(journal, delivery, Verdict::Ack { emits: Vec::new() }).await;
     assert_eq!(outcome, SettleOutcome::Settled);
 }
 
-pub async fn retry(journal: &dyn Journal, delivery: &Delivery, due: Timestamp) {
+pub(crate) async fn retry(journal: &dyn Journal, delivery: &Delivery, due: Timestamp) {
     let verdict = Verdict::Retry {
         due,
         failure: failure(FailureKind::Retry, "LMS answered 503"),
@@ -232,7 +240,7 @@ pub async fn retry(journal: &dyn Journal, delivery: &Delivery, due: Timestamp) {
     );
 }
 
-pub async fn kill(journal: &dyn Journal, delivery: &Delivery) {
+pub(crate) async fn kill(journal: &dyn Journal, delivery: &Delivery) {
     let verdict = Verdict::Dead {
         failure: failure(FailureKind::Refused, "LMS answered 422"),
     };
@@ -242,7 +250,7 @@ pub async fn kill(journal: &dyn Journal, delivery: &Delivery) {
     );
 }
 
-pub fn failure(kind: FailureKind, text: &str) -> Failure {
+pub(crate) fn failure(kind: FailureKind, text: &str) -> Failure {
     Failure {
         kind,
         chain: vec![text.to_owned()],
@@ -252,7 +260,7 @@ pub fn failure(kind: FailureKind, text: &str) -> Failure {
 }
 
 /// What `delivery` emits at `index`, as the dispatcher makes it.
-pub fn emit(delivery: &Delivery, index: u32, name: &str, data: &str) -> NewMessage {
+pub(crate) fn emit(delivery: &Delivery, index: u32, name: &str, data: &str) -> NewMessage {
     let mut new = message(name, data);
     new.envelope.id = delivery.emit_id(index);
     new.envelope.cause = Some(delivery.message.id);
@@ -261,4 +269,4 @@ pub fn emit(delivery: &Delivery, index: u32, name: &str, data: &str) -> NewMessa
 }
 
 /// What a receipt of this suite says.
-pub const STRICT: Durability = Durability::Strict;
+pub(crate) const STRICT: Durability = Durability::Strict;
