@@ -1,1 +1,16 @@
-//! The egress room.
+//! Outbound HTTP, lent to plugins.
+//! In: a request, and the policy of the plugin that makes it.
+//! Out: the answer, within limits of time and size, or a typed error without secrets in it.
+//! Not here: retries, breakers, idempotency keys, and who may call whom (the policy's maker knows).
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod exchange;
+mod headers;
+mod policy;
+mod send;
+
+pub use exchange::{OutboundRequest, OutboundResponse};
+pub use policy::{HostPolicy, PolicyError};
+pub use send::{BuildError, Egress, EgressError, EgressErrorKind, EgressOptions};
