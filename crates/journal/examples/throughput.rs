@@ -3,6 +3,7 @@
 //! `cargo run --release -p coordinator-journal --example throughput -- [publishers] [seconds] [handlers] [keys]`
 //! With `keys`, each message has an idempotency key. Every publisher waits for its receipt before the next message.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -24,60 +25,22 @@ struct Counts {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |index: usize, default: u64| {
-        arguments
-            .get(index)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(default)
-    };
-    let (publishers, seconds, handlers) = (number(0, 256), number(1, 5), number(2, 1));
+    let number = |index: usize| arguments.get(index).and_then(|text| text.parse().ok());
+    let publishers: u64 = number(0).unwrap_or(256);
+    let seconds = number(1).unwrap_or(5);
+    let handlers = number(2).unwrap_or(1);
     let keys = arguments.get(3).is_some_and(|text| text == "keys");
     let dir = tempfile::tempdir_in(".")?;
-    let limits = Limits {
-        retention: Duration::from_secs(3600),
-        max_size: 64 << 30,
-        max_backlog: 10_000_000,
-    };
-    let options = SqliteOptions {
-        dir: dir.path().to_owned(),
-        durability: Durability::Strict,
-        limits,
-        clock: Arc::new(SystemClock),
-    };
-    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(options).await?);
+    let journal = open(dir.path()).await?;
     let ty: MessageType = "org.example.payment.received.v1".parse()?;
     let counts = Arc::new(Counts::default());
     for handler in 0..handlers {
-        let spec = HandlerSpec {
-            id: format!("bench.{handler}"),
-            types: vec![ty.clone()],
-            from: StartFrom::Now,
-        };
-        let mut stream = journal.open(spec).await?;
-        let (journal, counts) = (journal.clone(), counts.clone());
-        tokio::spawn(async move {
-            while let Ok(deliveries) = stream.next(256).await {
-                let acks: Vec<_> = deliveries.into_iter().map(ack).collect();
-                let Ok(settled) = journal.settle(acks).await else {
-                    return;
-                };
-                counts
-                    .acked
-                    .fetch_add(settled.len() as u64, Ordering::Relaxed);
-            }
-        });
+        handle(&journal, &counts, &ty, handler).await?;
     }
     let started = Instant::now();
+    let publish = |publisher| publish(journal.clone(), counts.clone(), ty.clone(), publisher, keys);
     let tasks: Vec<_> = (0..publishers)
-        .map(|publisher| {
-            tokio::spawn(publish(
-                journal.clone(),
-                counts.clone(),
-                ty.clone(),
-                publisher,
-                keys,
-            ))
-        })
+        .map(|publisher| tokio::spawn(publish(publisher)))
         .collect();
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     counts.stop.store(true, Ordering::Relaxed);
@@ -95,6 +58,49 @@ async fn main() -> anyhow::Result<()> {
     }
     report("acked (drained)", all, started);
     journal.close().await;
+    Ok(())
+}
+
+async fn open(dir: &Path) -> anyhow::Result<Arc<dyn Journal>> {
+    let limits = Limits {
+        retention: Duration::from_secs(3600),
+        max_size: 64 << 30,
+        max_backlog: 10_000_000,
+    };
+    let options = SqliteOptions {
+        dir: dir.to_owned(),
+        durability: Durability::Strict,
+        limits,
+        clock: Arc::new(SystemClock),
+    };
+    Ok(Arc::new(SqliteJournal::open(options).await?))
+}
+
+/// A handler that acks whatever comes, a page at a time.
+async fn handle(
+    journal: &Arc<dyn Journal>,
+    counts: &Arc<Counts>,
+    ty: &MessageType,
+    number: u64,
+) -> anyhow::Result<()> {
+    let spec = HandlerSpec {
+        id: format!("bench.{number}"),
+        types: vec![ty.clone()],
+        from: StartFrom::Now,
+    };
+    let mut stream = journal.open(spec).await?;
+    let (journal, counts) = (journal.clone(), counts.clone());
+    tokio::spawn(async move {
+        while let Ok(deliveries) = stream.next(256).await {
+            let acks: Vec<_> = deliveries.into_iter().map(ack).collect();
+            let Ok(settled) = journal.settle(acks).await else {
+                return;
+            };
+            counts
+                .acked
+                .fetch_add(settled.len() as u64, Ordering::Relaxed);
+        }
+    });
     Ok(())
 }
 

@@ -1,4 +1,5 @@
 //! The embedded engine keeps what every engine promises, and what is its own.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "conformance/suite.rs"]
 mod conformance;

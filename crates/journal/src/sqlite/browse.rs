@@ -153,12 +153,10 @@ impl<'a> Filter<'a> {
         if let Some(until) = self.query.until {
             sql.push(" AND accepted < ").push_bind(until.as_millis());
         }
-        match self.query.state {
-            Some(MessageState::Dead) => drop(sql.push(" AND seq IN (SELECT seq FROM dead)")),
-            Some(MessageState::Retrying) => {
-                drop(sql.push(" AND seq IN (SELECT seq FROM exception)"))
-            }
-            _ => {}
+        if let Some(table) = rows_of(self.query.state) {
+            sql.push(" AND seq IN (SELECT seq FROM ")
+                .push(table)
+                .push(")");
         }
         sql.push(" ORDER BY seq DESC LIMIT ")
             .push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
@@ -180,6 +178,15 @@ impl<'a> Filter<'a> {
             .state
             .is_none_or(|wanted| wanted == asked)
             .then_some(over_all)
+    }
+}
+
+/// The table in which every message of this state has a row.
+fn rows_of(state: Option<MessageState>) -> Option<&'static str> {
+    match state? {
+        MessageState::Dead => Some("dead"),
+        MessageState::Retrying => Some("exception"),
+        MessageState::Unhandled | MessageState::Acked | MessageState::Pending => None,
     }
 }
 

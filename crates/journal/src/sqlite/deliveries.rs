@@ -333,15 +333,14 @@ impl Deliveries for SqliteDeliveries {
         loop {
             // Registered before looking, so that what comes meanwhile wakes it.
             let woken = self.wake.notified();
-            let due = match self
-                .look(max)
-                .await
-                .map_err(|error| error.during("read deliveries"))?
-            {
-                Look::Found(deliveries) => return Ok(deliveries),
-                Look::Closed => return Ok(Vec::new()),
-                Look::Again => continue,
-                Look::Nothing(due) => due,
+            let due = match self.look(max).await {
+                Ok(Look::Found(deliveries)) => return Ok(deliveries),
+                Ok(Look::Closed) => return Ok(Vec::new()),
+                Ok(Look::Again) => continue,
+                Ok(Look::Nothing(due)) => due,
+                // The readers went away under it.
+                Err(_) if self.shared.state().closed => return Ok(Vec::new()),
+                Err(error) => return Err(error.during("read deliveries")),
             };
             match due {
                 Some(due) => tokio::select! {

@@ -7,22 +7,23 @@ mod replaying;
 mod retention;
 mod settling;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use coordinator_message::MessageId;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
-use sea_orm::sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction};
+use sea_orm::sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction, query};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
-use self::group::{Full, Group};
+use self::group::{Admitted, Group};
 use self::opening::Opened;
 use super::error::StoreError;
 use super::load;
 use super::lock::DirLock;
 use super::state::Shared;
-use crate::{HandlerSpec, NewMessage, Receipt, Settle, SettleOutcome};
+use crate::{HandlerSpec, NewMessage, Settle, SettleOutcome};
 
 pub(super) use self::retention::Step;
 
@@ -34,7 +35,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What the writer can be asked for.
 pub(super) enum Op {
-    Publish(Vec<NewMessage>, Reply<Result<Vec<Receipt>, Full>>),
+    Publish(Vec<NewMessage>, Reply<Admitted>),
     Settle(Vec<Settle>, Reply<Vec<SettleOutcome>>),
     Open(HandlerSpec, Reply<Opened>),
     Replay(MessageId, Option<String>, Reply<Option<u64>>),
@@ -124,7 +125,6 @@ impl Writer {
             Some(connection) => connection,
             None => SqliteConnection::connect_with(&self.options).await?,
         };
-        // Counted as failed until `done` says otherwise: `begin` of the next operation looks at it.
         let connection = self.connection.insert(connection);
         self.dirty.store(true, Ordering::Relaxed);
         Ok(connection.begin_with("BEGIN IMMEDIATE").await?)
@@ -167,7 +167,7 @@ impl Writer {
             for handler in state.handlers.values_mut().filter(|handler| handler.open) {
                 handler.seen = now;
             }
-            let settled = std::collections::BTreeSet::new();
+            let settled = BTreeSet::new();
             let place = |handler| super::state::State::read_by(&state, handler);
             state
                 .handlers
@@ -184,7 +184,7 @@ impl Writer {
         let mut transaction = self.begin().await?;
         for (id, seen, (upto, done)) in &cursors {
             load::save_cursor(&mut transaction, *id, *upto, done).await?;
-            sea_orm::sqlx::query("UPDATE handler SET seen = ? WHERE id = ?")
+            query("UPDATE handler SET seen = ? WHERE id = ?")
                 .bind(seen.as_millis())
                 .bind(id)
                 .execute(&mut *transaction)

@@ -110,60 +110,50 @@ pub(crate) async fn a_dead_letter_keeps_the_message_and_the_failure(harness: &dy
         letter.failure,
         failure(FailureKind::Refused, "LMS answered 422")
     );
+}
+
+pub(crate) async fn dead_letters_are_listed_by_what_they_are(harness: &dyn Harness) {
+    let journal = harness.open(roomy()).await;
+    let mut stream = paid_handler(&*journal, "lms.enrol").await;
+    publish(&*journal, message(PAID, "1")).await;
+    kill(&*journal, &take_one(&mut stream).await).await;
+    let died = Some(harness.clock_now());
+    let all = DeadLetterQuery::default;
+    let of = |handler: &str| DeadLetterQuery {
+        handler: Some(handler.to_owned()),
+        ..all()
+    };
+    let of_type = |name| DeadLetterQuery {
+        ty: Some(ty(name)),
+        ..all()
+    };
     for (query, found) in [
+        (of("lms.enrol"), 1),
+        (of("mail.send"), 0),
+        (of_type(PAID), 1),
+        (of_type(ENROLLED), 0),
         (
             DeadLetterQuery {
-                handler: Some("lms.enrol".to_owned()),
-                ..DeadLetterQuery::default()
+                since: died,
+                ..all()
             },
             1,
         ),
         (
             DeadLetterQuery {
-                handler: Some("mail.send".to_owned()),
-                ..DeadLetterQuery::default()
-            },
-            0,
-        ),
-        (
-            DeadLetterQuery {
-                ty: Some(ty(PAID)),
-                ..DeadLetterQuery::default()
-            },
-            1,
-        ),
-        (
-            DeadLetterQuery {
-                ty: Some(ty(ENROLLED)),
-                ..DeadLetterQuery::default()
-            },
-            0,
-        ),
-        (
-            DeadLetterQuery {
-                since: Some(letter.died),
-                ..DeadLetterQuery::default()
-            },
-            1,
-        ),
-        (
-            DeadLetterQuery {
-                until: Some(letter.died),
-                ..DeadLetterQuery::default()
+                until: died,
+                ..all()
             },
             0,
         ),
     ] {
-        assert_eq!(
-            journal
-                .dead_letters(query.clone())
-                .await
-                .unwrap()
-                .items
-                .len(),
-            found,
-            "{query:?}"
-        );
+        let listed = journal
+            .dead_letters(query.clone())
+            .await
+            .unwrap()
+            .items
+            .len();
+        assert_eq!(listed, found, "{query:?}");
     }
 }
 

@@ -35,67 +35,48 @@ pub(crate) async fn messages_are_listed_by_what_they_are(harness: &dyn Harness) 
     harness.clock().advance(HOUR);
     publish(&*journal, message(PAID, "3")).await;
     let all = MessageQuery::default;
-    assert_eq!(listed(&*journal, all()).await, ["3", "2", "1"]);
-    assert_eq!(
-        listed(
-            &*journal,
+    let since = Some(start.after(HOUR));
+    let key = Some("order-7".to_owned());
+    let nobody = Some(ty("org.never.seen.v1"));
+    for (query, expected) in [
+        (all(), &["3", "2", "1"][..]),
+        (
             MessageQuery {
                 ty: Some(ty(PAID)),
                 ..all()
-            }
-        )
-        .await,
-        ["3", "1"]
-    );
-    assert!(
-        listed(
-            &*journal,
+            },
+            &["3", "1"],
+        ),
+        (
             MessageQuery {
-                ty: Some(ty("org.never.seen.v1")),
+                ty: nobody,
                 ..all()
-            }
-        )
-        .await
-        .is_empty()
-    );
-    assert_eq!(
-        listed(
-            &*journal,
-            MessageQuery {
-                key: Some("order-7".to_owned()),
-                ..all()
-            }
-        )
-        .await,
-        ["1"]
-    );
-    assert_eq!(
-        listed(
-            &*journal,
+            },
+            &[],
+        ),
+        (MessageQuery { key, ..all() }, &["1"]),
+        (
             MessageQuery {
                 correlation: Some(correlation),
                 ..all()
-            }
-        )
-        .await,
-        ["2", "1"]
-    );
-    let since = Some(start.after(HOUR));
-    assert_eq!(
-        listed(&*journal, MessageQuery { since, ..all() }).await,
-        ["3", "2"]
-    );
-    assert_eq!(
-        listed(
-            &*journal,
+            },
+            &["2", "1"],
+        ),
+        (MessageQuery { since, ..all() }, &["3", "2"]),
+        (
             MessageQuery {
                 until: since,
                 ..all()
-            }
-        )
-        .await,
-        ["1"]
-    );
+            },
+            &["1"],
+        ),
+    ] {
+        assert_eq!(
+            listed(&*journal, query.clone()).await,
+            expected,
+            "{query:?}"
+        );
+    }
 }
 
 pub(crate) async fn messages_are_listed_by_state(harness: &dyn Harness) {

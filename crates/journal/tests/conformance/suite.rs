@@ -72,6 +72,7 @@ macro_rules! conformance {
             failures::retries_come_in_the_order_they_are_due,
             failures::panics_are_counted,
             failures::a_dead_letter_keeps_the_message_and_the_failure,
+            failures::dead_letters_are_listed_by_what_they_are,
             failures::only_failures_leave_attempts,
             replay::a_dead_letter_is_delivered_again,
             replay::an_acked_message_is_delivered_again_to_that_handler_alone,

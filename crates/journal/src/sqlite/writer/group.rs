@@ -1,6 +1,7 @@
 //! A group: everything that was waiting to be published or settled, committed as one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::ops::Range;
 
 use coordinator_message::Timestamp;
@@ -19,9 +20,12 @@ const MEASURE_EVERY: u64 = 256;
 /// What was waiting.
 #[derive(Default)]
 pub(super) struct Group {
-    pub(super) publishes: Vec<(Vec<NewMessage>, Reply<Result<Vec<Receipt>, Full>>)>,
+    pub(super) publishes: Vec<(Vec<NewMessage>, Reply<Admitted>)>,
     pub(super) settles: Vec<(Vec<Settle>, Reply<Vec<SettleOutcome>>)>,
 }
+
+/// What a publisher is told, if anything could be written.
+pub(super) type Admitted = Result<Vec<Receipt>, Full>;
 
 /// A bound is reached: which, with both numbers.
 #[derive(Debug)]
@@ -111,7 +115,7 @@ impl Writer {
 }
 
 /// What everyone in a group is told.
-type Answers = (Vec<Result<Vec<Receipt>, Full>>, Vec<Vec<SettleOutcome>>);
+type Answers = (Vec<Admitted>, Vec<Vec<SettleOutcome>>);
 
 fn receipt(shared: &Shared, message: &NewMessage, stored: &Stored) -> Receipt {
     let (id, status) = match stored {
@@ -194,6 +198,19 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// A size as people read it.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes < 10 << 20 => write!(f, "{} KiB", bytes >> 10),
+            bytes if bytes < 10 << 30 => write!(f, "{} MiB", bytes >> 20),
+            bytes => write!(f, "{} GiB", bytes >> 30),
+        }
+    }
+}
+
 /// Is there room for this batch? `waiting` counts what the group adds to the backlog of each handler.
 fn admit(
     shared: &Shared,
@@ -204,8 +221,9 @@ fn admit(
     let limits = &shared.limits;
     if state.size >= limits.max_size {
         return Err(Full(format!(
-            "max_size {} bytes, stored {} bytes",
-            limits.max_size, state.size
+            "max_size {}, stored {}",
+            Bytes(limits.max_size),
+            Bytes(state.size)
         )));
     }
     let mut added: HashMap<i64, u64> = HashMap::new();

@@ -96,7 +96,7 @@ impl Batch {
     }
 
     /// Makes the messages known: to be called after the commit only.
-    pub(super) fn apply(self: &Self, state: &mut State) {
+    pub(super) fn apply(&self, state: &mut State) {
         for (id, name) in &self.new_types {
             Arc::make_mut(&mut state.types).add(*id, name.clone());
         }

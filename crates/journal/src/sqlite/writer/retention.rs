@@ -107,8 +107,7 @@ impl Writer {
                     "DELETE FROM replay WHERE (seq, handler) IN (
                          SELECT seq, handler FROM replay r
                          WHERE NOT EXISTS (SELECT 1 FROM message m WHERE m.seq = r.seq)
-                           AND NOT EXISTS (SELECT 1 FROM dead d WHERE d.seq = r.seq AND d.handler = r.handler)
-                           AND ?1 IS NOT NULL LIMIT ?2)",
+                           AND NOT EXISTS (SELECT 1 FROM dead d WHERE d.seq = r.seq AND d.handler = r.handler) LIMIT ?2)",
                     horizon,
                 )
                 .await

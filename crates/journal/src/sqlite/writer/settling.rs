@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use coordinator_message::Timestamp;
-use sea_orm::sqlx::{Arguments as _, AssertSqlSafe, SqliteConnection, query};
+use sea_orm::sqlx::{Arguments as _, SqliteConnection, query, query_scalar};
 
 use crate::sqlite::burial::{bury, failure_text};
 use crate::sqlite::cursor::Handed;
@@ -40,6 +40,10 @@ struct Failed<'a> {
     failure: &'a Failure,
 }
 
+/// A handler, and where its cursor moves to.
+type Moved = (i64, u64, BTreeSet<u64>);
+/// A handler, a position, and what is handed out there.
+type LeftBehind = (i64, u64, Handed);
 /// For each handler, the deliveries that its cursor leaves behind.
 type Stragglers = BTreeMap<i64, Vec<u64>>;
 
@@ -171,14 +175,10 @@ impl<'a> Settled<'a> {
 }
 
 /// Where each handler will stand, and what it leaves behind to get there.
-#[expect(
-    clippy::type_complexity,
-    reason = "two lists that are taken apart at once"
-)]
 fn cursors(
     state: &State,
     settled: &BTreeMap<i64, Vec<Settled<'_>>>,
-) -> (Vec<(i64, u64, BTreeSet<u64>)>, Vec<(i64, u64, Handed)>) {
+) -> (Vec<Moved>, Vec<LeftBehind>) {
     let (mut cursors, mut behind) = (Vec::new(), Vec::new());
     for (id, settled) in settled {
         let Some(handler) = state.handlers.get(id) else {
@@ -273,7 +273,7 @@ pub(super) async fn next_replay(
 ) -> Result<u32, StoreError> {
     let sql = "INSERT INTO replay (seq, handler, number) VALUES (?, ?, 1)
                ON CONFLICT (seq, handler) DO UPDATE SET number = number + 1 RETURNING number";
-    let number: u32 = sea_orm::sqlx::query_scalar(AssertSqlSafe(sql))
+    let number: u32 = query_scalar(sql)
         .bind(position.cast_signed())
         .bind(handler)
         .fetch_one(&mut *connection)
