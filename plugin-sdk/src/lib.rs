@@ -48,13 +48,13 @@ pub mod prelude {
 pub mod __private {
     pub use coordinator_abi::header::Identity;
     pub use coordinator_abi::{abi_stable, header, manifest, plugin};
-    pub use linkme;
+    pub use inventory;
     pub use schemars;
     pub use serde;
     pub use serde_json;
 
     pub use crate::export_plugin;
-    pub use crate::message::{KNOWN, Known, describe as describe_message};
+    pub use crate::message::{Known, describe as describe_message};
     pub use crate::plugin::{Plugin, decode, no_handler, no_route};
     pub use crate::section;
     pub use crate::serve::Served;

@@ -1,7 +1,8 @@
 //! The plugin's half of the log bridge: its `tracing` is its own copy, and forwards to the host's.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{Once, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError, RwLock};
 
 use coordinator_abi::log::{self as abi, Callsite, Log, interest, kind, level};
 use coordinator_abi::{Code, panic};
@@ -19,6 +20,7 @@ pub(crate) fn install(log: Log) {
         let _ = tracing::subscriber::set_global_default(Forward {
             log,
             sites: RwLock::default(),
+            spans: Mutex::default(),
         });
         // The plugin's std has a panic hook of its own; the host's never runs here.
         std::panic::set_hook(Box::new(|info| {
@@ -37,6 +39,8 @@ struct Forward {
     log: Log,
     /// Address of the metadata and the host's id of it, sorted by address.
     sites: RwLock<Vec<(usize, u64)>>,
+    /// The callsite of each open span, for values that are recorded later.
+    spans: Mutex<HashMap<u64, u64>>,
 }
 
 const UNKNOWN: u64 = u64::MAX;
@@ -60,6 +64,10 @@ impl Forward {
         let sites = self.sites.read().unwrap_or_else(PoisonError::into_inner);
         let found = sites.binary_search_by_key(&address(metadata), |site| site.0);
         found.map_or(UNKNOWN, |at| sites[at].1)
+    }
+
+    fn spans(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,16 +117,18 @@ impl Subscriber for Forward {
     fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
         let mut values = Values::default();
         attributes.record(&mut values);
-        let id = self
-            .log
-            .new_span(self.id(attributes.metadata()), &values.lend());
-        span::Id::from_u64(id.max(1))
+        let site = self.id(attributes.metadata());
+        let span = self.log.new_span(site, &values.lend()).max(1);
+        self.spans().insert(span, site);
+        span::Id::from_u64(span)
     }
 
     fn record(&self, span: &span::Id, record: &span::Record<'_>) {
+        let span = span.into_u64();
+        let site = self.spans().get(&span).copied();
         let mut values = Values::default();
         record.record(&mut values);
-        self.log.record(span.into_u64(), UNKNOWN, &values.lend());
+        self.log.record(span, site.unwrap_or(UNKNOWN), &values.lend());
     }
 
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
@@ -137,9 +147,17 @@ impl Subscriber for Forward {
         self.log.exit(span.into_u64());
     }
 
+    fn clone_span(&self, span: &span::Id) -> span::Id {
+        span::Id::from_u64(self.log.clone_span(span.into_u64()).max(1))
+    }
+
     fn try_close(&self, span: span::Id) -> bool {
-        self.log.close(span.into_u64());
-        true
+        let span = span.into_u64();
+        let last = self.log.close(span);
+        if last {
+            self.spans().remove(&span);
+        }
+        last
     }
 }
 

@@ -1,7 +1,6 @@
 //! Message types that a plugin knows.
 
 use coordinator_abi::manifest;
-use linkme::distributed_slice;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,16 +37,14 @@ pub trait Message: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'st
 
 /// One entry for each message type that is linked into the plugin.
 #[doc(hidden)]
-#[distributed_slice]
-pub static KNOWN: [Known];
-
-#[doc(hidden)]
 pub struct Known {
     /// For the manifest.
     pub describe: fn() -> manifest::Message,
     /// Its line in the ELF section. Named here so that the linker keeps it.
     pub row: &'static [u8],
 }
+
+inventory::collect!(Known);
 
 /// A message type, for the manifest.
 #[doc(hidden)]

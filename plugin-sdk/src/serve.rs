@@ -21,8 +21,7 @@ pub struct Served<P> {
 
 impl<P: Plugin> Serve for Served<P> {
     fn describe() -> String {
-        let mut messages: Vec<_> = message::KNOWN
-            .iter()
+        let mut messages: Vec<_> = inventory::iter::<message::Known>()
             .map(|known| (known.describe)())
             .collect();
         messages.sort_by(|a, b| a.ty.cmp(&b.ty));

@@ -1,9 +1,20 @@
 //! What the host lends a plugin call, and what comes back of it.
 //!
-//! In: a delivery or a request, and a plugin instance. Out: a [`Reply`], or a response.
+//! In: a delivery or a request, and a plugin instance. Out: a [`Reply`], or a [`RouteReply`].
 //! Not here: when to call (see `dispatch`, `gateway`); the ABI itself (see `abi`).
 #![forbid(unsafe_code)]
 
+mod handler;
+mod log;
+mod plugin;
+mod port;
+mod publish;
 mod target;
 
-pub use target::{HandlerTerms, Reply, Running, Target};
+pub use coordinator_wiring::HandlerTerms;
+pub use handler::PluginHandler;
+pub use log::refresh as refresh_log_level;
+pub use plugin::{Opening, Plugin, RouteReply, RouteRequest, StartError};
+pub use port::Services;
+pub use publish::{Origin, Publisher, Refused};
+pub use target::{Reply, Running, Target};

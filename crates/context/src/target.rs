@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator_journal::{Delivery, HandlerSpec, NewMessage};
+use coordinator_wiring::HandlerTerms;
 
 /// A delivery in progress. Dropping it cancels it.
 pub type Running = Pin<Box<dyn Future<Output = Reply> + Send>>;
@@ -46,36 +47,6 @@ pub enum Reply {
         /// The panic.
         chain: Vec<String>,
     },
-}
-
-/// Terms of one handler: defaults from its attribute, overridden by wiring.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HandlerTerms {
-    /// Attempts before it is a dead letter.
-    pub max_attempts: u32,
-    /// Panics of one message before it is a dead letter.
-    pub max_crashes: u32,
-    /// First backoff; doubles up to `backoff_max`, with full jitter.
-    pub backoff_min: Duration,
-    /// Longest backoff. `Retry-After` is clamped to it too.
-    pub backoff_max: Duration,
-    /// One attempt may take this long.
-    pub timeout: Duration,
-    /// So many at once.
-    pub concurrency: u32,
-}
-
-impl Default for HandlerTerms {
-    fn default() -> Self {
-        Self {
-            max_attempts: 20,
-            max_crashes: 3,
-            backoff_min: Duration::from_secs(2),
-            backoff_max: Duration::from_secs(15 * 60),
-            timeout: Duration::from_secs(30),
-            concurrency: 16,
-        }
-    }
 }
 
 impl<T: Target + ?Sized> Target for Arc<T> {

@@ -1,1 +1,15 @@
-//! The wiring room.
+//! What is bound to what: manifests and the operator's configuration become one checked graph.
+//!
+//! In: the manifest of each instance, its mount, and `[wiring]`. Out: a [`Wiring`], or every [`Finding`] at once.
+//! Not here: loading (see `loader`), running (see `dispatch`, `gateway`).
+#![forbid(unsafe_code)]
+
+mod bind;
+mod finding;
+mod terms;
+mod types;
+
+pub use bind::{BoundHandler, BoundRoute, Installed, Wiring};
+pub use finding::{Finding, Severity};
+pub use terms::HandlerTerms;
+pub use types::{KnownType, SchemaMismatch, Types, ValidateError};

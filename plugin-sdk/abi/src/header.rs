@@ -15,6 +15,9 @@ pub const SYMBOL: &[u8] = b"COORDINATOR_PLUGIN\0";
 pub const MAGIC: [u8; 8] = *b"COORDPLG";
 /// Name of the ELF section with the preflight lines.
 pub const SECTION: &str = ".coordinator";
+/// Name of the ELF section with a line for each message type. A section of its own, so that the head stays the
+/// first line of [`SECTION`]: linkers keep no order among the statics of one section.
+pub const TYPES_SECTION: &str = ".coordinator.types";
 /// Version of the section's own format.
 pub const SECTION_FORMAT: u32 = 1;
 

@@ -118,9 +118,11 @@ pub struct LogTable {
     pub enter: extern "C" fn(u64),
     /// A span is left on this thread.
     pub exit: extern "C" fn(u64),
-    /// A span ends.
+    /// A span gets another holder; answers its id.
+    pub clone_span: extern "C" fn(u64) -> u64,
+    /// A holder lets a span go; answers whether it was the last.
     #[sabi(last_prefix_field)]
-    pub close: extern "C" fn(u64),
+    pub close: extern "C" fn(u64) -> bool,
 }
 
 /// What a host implements to receive logs. Panics inside are swallowed: logging must not fail a call.
@@ -142,8 +144,10 @@ pub trait Receive: 'static {
     fn enter(span: u64);
     /// A span is left on this thread.
     fn exit(span: u64);
-    /// A span ends.
-    fn close(span: u64);
+    /// A span gets another holder; answers its id.
+    fn clone_span(span: u64) -> u64;
+    /// A holder lets a span go; answers whether it was the last.
+    fn close(span: u64) -> bool;
 }
 
 struct Functions<R>(std::marker::PhantomData<R>);
@@ -158,6 +162,7 @@ impl<R: Receive> Functions<R> {
         record: Self::record,
         enter: Self::enter,
         exit: Self::exit,
+        clone_span: Self::clone_span,
         close: Self::close,
     });
 
@@ -193,8 +198,12 @@ impl<R: Receive> Functions<R> {
         let _ = crate::panic::catch(|| R::exit(span));
     }
 
-    extern "C" fn close(span: u64) {
-        let _ = crate::panic::catch(|| R::close(span));
+    extern "C" fn clone_span(span: u64) -> u64 {
+        crate::panic::catch(|| R::clone_span(span)).unwrap_or(span)
+    }
+
+    extern "C" fn close(span: u64) -> bool {
+        crate::panic::catch(|| R::close(span)).unwrap_or(true)
     }
 }
 
@@ -261,8 +270,15 @@ impl Log {
         (self.0.exit())(span);
     }
 
-    /// A span ends.
-    pub fn close(&self, span: u64) {
-        (self.0.close())(span);
+    /// A span gets another holder.
+    #[must_use]
+    pub fn clone_span(&self, span: u64) -> u64 {
+        (self.0.clone_span())(span)
+    }
+
+    /// A holder lets a span go; was it the last?
+    #[must_use]
+    pub fn close(&self, span: u64) -> bool {
+        (self.0.close())(span)
     }
 }

@@ -69,9 +69,10 @@ fn tables_keep_the_order_of_minor_zero() {
         offset_of!(LogTable, record),
         offset_of!(LogTable, enter),
         offset_of!(LogTable, exit),
+        offset_of!(LogTable, clone_span),
         offset_of!(LogTable, close),
     ];
-    assert_eq!(log, [0, 8, 16, 24, 32, 40, 48, 56, 64]);
+    assert_eq!(log, [0, 8, 16, 24, 32, 40, 48, 56, 64, 72]);
 }
 
 #[test]

@@ -62,15 +62,15 @@ fn register(name: &Ident, line: &str) -> TokenStream {
         const _: () = {
             const LINE: &[u8] = #line.as_bytes();
             #[used]
-            #[unsafe(link_section = ".coordinator")]
+            #[unsafe(link_section = ".coordinator.types")]
             static ROW: [u8; LINE.len()] = *LINE.first_chunk().expect("the line is as long as itself");
 
-            #[::coordinator_sdk::__private::linkme::distributed_slice(::coordinator_sdk::__private::KNOWN)]
-            #[linkme(crate = ::coordinator_sdk::__private::linkme)]
-            static ENTRY: ::coordinator_sdk::__private::Known = ::coordinator_sdk::__private::Known {
-                describe: ::coordinator_sdk::__private::describe_message::<#name>,
-                row: &ROW,
-            };
+            ::coordinator_sdk::__private::inventory::submit! {
+                ::coordinator_sdk::__private::Known {
+                    describe: ::coordinator_sdk::__private::describe_message::<#name>,
+                    row: &ROW,
+                }
+            }
         };
     }
 }

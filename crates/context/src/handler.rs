@@ -1,0 +1,76 @@
+//! A handler of a plugin, as dispatch sees it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use coordinator_abi::call::{FailureMeta, HandleMeta};
+use coordinator_abi::code::{op, outcome};
+use coordinator_abi::{Outcome, SharedBytes};
+use coordinator_journal::{Delivery, HandlerSpec, StartFrom};
+use coordinator_wiring::{BoundHandler, HandlerTerms};
+
+use crate::plugin::Plugin;
+use crate::port::{Port, Scope};
+use crate::target::{Reply, Running, Target};
+
+/// One bound handler of a running plugin.
+pub struct PluginHandler {
+    plugin: Arc<Plugin>,
+    bound: BoundHandler,
+}
+
+impl PluginHandler {
+    /// `bound`, run by `plugin`.
+    #[must_use]
+    pub fn new(plugin: Arc<Plugin>, bound: BoundHandler) -> Self {
+        Self { plugin, bound }
+    }
+}
+
+impl Target for PluginHandler {
+    fn spec(&self) -> HandlerSpec {
+        HandlerSpec { id: self.bound.id.clone(), types: vec![self.bound.ty.clone()], from: StartFrom::Now }
+    }
+
+    fn terms(&self) -> HandlerTerms {
+        self.bound.terms.clone()
+    }
+
+    fn deliver(&self, delivery: &Delivery) -> Running {
+        let message = &delivery.message;
+        let meta = HandleMeta {
+            id: message.id.to_string(),
+            ty: message.ty.to_string(),
+            source: message.source.clone(),
+            time_ms: u64::try_from(message.time.as_millis()).unwrap_or_default(),
+            key: message.key.clone(),
+            correlation: message.correlation.to_string(),
+            cause: message.cause.map(|cause| cause.to_string()),
+            trace: message.trace.map(|trace| trace.to_string()),
+            attempt: u64::from(delivery.attempt),
+            replay: u64::from(delivery.replay),
+        };
+        let body = SharedBytes::from(message.data.clone());
+        let scope = Scope::Delivery { delivery: Box::new(delivery.clone()), emits: Mutex::new(Some(Vec::new())) };
+        let port = Arc::new(Port::new(Arc::clone(self.plugin.shared()), scope, message.trace));
+        let call = self.plugin.call(op::HANDLE, self.bound.index, Arc::clone(&port), meta.encode(), body);
+        Box::pin(async move {
+            let answer = call.await;
+            let emits = port.end();
+            reply(&answer, emits)
+        })
+    }
+}
+
+/// An unknown code is another attempt: nothing is lost by trying again.
+fn reply(answer: &Outcome, emits: Vec<coordinator_journal::NewMessage>) -> Reply {
+    if answer.code == outcome::OK {
+        return Reply::Ack { emits };
+    }
+    let FailureMeta { after_ms, chain } = FailureMeta::of(answer);
+    match answer.code {
+        outcome::DEAD => Reply::Dead { chain },
+        outcome::PANICKED => Reply::Panicked { chain },
+        _ => Reply::Retry { after: after_ms.map(Duration::from_millis), chain },
+    }
+}

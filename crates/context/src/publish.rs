@@ -1,0 +1,109 @@
+//! From what a publisher says to a message that the journal takes: checked against every schema of its type.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use coordinator_abi::call::PublishItem;
+use coordinator_journal::{Journal, NewMessage, PublishError, Receipt, ReceiptStatus};
+use coordinator_message::{Envelope, MessageId, Timestamp, TraceParent};
+use coordinator_telemetry::metric::{self, PublishOutcome};
+use coordinator_wiring::{ValidateError, Wiring};
+
+/// Checks messages and hands them to the journal.
+#[derive(Clone)]
+pub struct Publisher {
+    journal: Arc<dyn Journal>,
+    wiring: Arc<Wiring>,
+}
+
+/// Who publishes, and in which trace.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Scopes idempotency keys: `plugin/stripe`, `key/orders`.
+    pub publisher: String,
+    /// CloudEvents source.
+    pub source: String,
+    /// The trace it belongs to.
+    pub trace: Option<TraceParent>,
+}
+
+/// A message was refused before the journal saw it.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Not a type at all.
+    #[error(transparent)]
+    MalformedType(#[from] coordinator_message::ParseTypeError),
+    /// Not known, not JSON, or against a schema.
+    #[error(transparent)]
+    Invalid(#[from] ValidateError),
+}
+
+impl Publisher {
+    /// Publishes into this journal what this wiring knows.
+    #[must_use]
+    pub fn new(journal: Arc<dyn Journal>, wiring: Arc<Wiring>) -> Self {
+        Self { journal, wiring }
+    }
+
+    /// The journal.
+    #[must_use]
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
+    /// The wiring.
+    #[must_use]
+    pub fn wiring(&self) -> &Arc<Wiring> {
+        &self.wiring
+    }
+
+    /// Checks one message. The id is the caller's: a fresh one, or one derived from a delivery.
+    ///
+    /// # Errors
+    ///
+    /// If its type is not known, or its payload does not fit.
+    pub fn prepare(
+        &self,
+        item: PublishItem,
+        payload: Bytes,
+        origin: &Origin,
+        id: MessageId,
+        now: Timestamp,
+    ) -> Result<NewMessage, Refused> {
+        let ty = item.ty.parse()?;
+        let known = self.wiring.types.validate(&ty, &payload).inspect_err(|_| {
+            metric::messages_published(&item.ty, PublishOutcome::Refused, 1);
+        })?;
+        let mut envelope = Envelope::new(id, ty, origin.source.clone(), now, payload);
+        envelope.lane.clone_from(&known.lane);
+        envelope.key = item.key;
+        envelope.subject = item.subject;
+        envelope.trace = origin.trace;
+        Ok(NewMessage {
+            envelope,
+            publisher: origin.publisher.clone(),
+            idempotency_key: item.idempotency_key,
+        })
+    }
+
+    /// Stores checked messages, all or nothing. Durable when it returns.
+    ///
+    /// # Errors
+    ///
+    /// If the journal is full or cannot be written.
+    pub async fn publish(&self, batch: Vec<NewMessage>) -> Result<Vec<Receipt>, PublishError> {
+        let types: Vec<_> = batch.iter().map(|message| message.envelope.ty.clone()).collect();
+        let published = self.journal.publish(batch).await;
+        for (index, ty) in types.iter().enumerate() {
+            let outcome = match &published {
+                Ok(receipts) => match receipts.get(index).map(|receipt| receipt.status) {
+                    Some(ReceiptStatus::Accepted) | None => PublishOutcome::Accepted,
+                    Some(ReceiptStatus::Duplicate | ReceiptStatus::Conflict) => PublishOutcome::Duplicate,
+                },
+                Err(_) => PublishOutcome::Refused,
+            };
+            metric::messages_published(ty.as_str(), outcome, 1);
+        }
+        published
+    }
+}
