@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use coordinator_journal::Delivery;
 use futures_util::StreamExt;
@@ -24,10 +25,18 @@ pub(crate) struct Slots {
     retrying: usize,
     first_tries: VecDeque<Delivery>,
     retries: VecDeque<Delivery>,
+    /// Size of the next page.
+    page: usize,
+    /// When the last page came.
+    paged: Instant,
 }
 
-/// Fewest deliveries to ask the journal for: it mixes due retries and news within a page, and cannot in a page of one.
+/// Deliveries to ask the journal for, at least and at most. In a page of one it could not mix due retries with news.
 const SMALLEST_PAGE: usize = 2;
+const LARGEST_PAGE: usize = 64;
+/// A handler that gets through a page in this time is given a larger one: reading few at a time costs more than
+/// running them. What waits in memory stays about as much as it does in twice this time.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// Whether an attempt is the first one of its delivery.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,6 +59,8 @@ impl Slots {
             retrying: 0,
             first_tries: VecDeque::new(),
             retries: VecDeque::new(),
+            page: SMALLEST_PAGE,
+            paged: Instant::now(),
         }
     }
 
@@ -60,7 +71,7 @@ impl Slots {
         if free == 0 || self.handler.is_paused() || self.retries.len() >= self.max_waiting {
             0
         } else {
-            free.max(SMALLEST_PAGE)
+            free.max(self.page)
         }
     }
 
@@ -72,6 +83,13 @@ impl Slots {
                 Turn::Retry => self.retries.push_back(delivery),
             }
         }
+        let quick = self.paged.elapsed() < MOMENT;
+        self.page = if quick {
+            (self.page * 2).min(LARGEST_PAGE)
+        } else {
+            SMALLEST_PAGE
+        };
+        self.paged = Instant::now();
         self.start();
     }
 

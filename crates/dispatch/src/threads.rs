@@ -75,7 +75,7 @@ pub(crate) fn start_feed(
     let (done, ending) = oneshot::channel();
     let (reactor, fed) = (Arc::clone(reactor), Arc::clone(&handler));
     thread::Builder::new()
-        .name(handler.id().to_owned())
+        .name(handler.id().replace('\0', ""))
         .spawn(move || {
             let feeding = AssertUnwindSafe(feed(&fed, deliveries, slots, phases)).catch_unwind();
             let end = reactor.handle().block_on(feeding).unwrap_or_else(|_| {

@@ -9,3 +9,4 @@ mod operating;
 mod retries;
 mod settles;
 mod stage;
+mod telling;

@@ -103,6 +103,27 @@ async fn concurrency_is_used_and_never_exceeded() {
 }
 
 #[tokio::test]
+async fn a_slow_handler_leaves_its_backlog_in_the_journal() {
+    let stage = Stage::new().await;
+    let calls = Calls::default();
+    let noted = calls.clone();
+    let terms = HandlerTerms {
+        concurrency: 1,
+        ..brisk()
+    };
+    let hangs = target("lms.enrol", terms, move |delivery| {
+        noted.note(&delivery);
+        std::future::pending()
+    });
+    let dispatcher = stage.start(vec![hangs]).await;
+    stage.publish(50).await;
+    calls.reach(1).await;
+    let status = status(&dispatcher, "lms.enrol");
+    assert_eq!(status.running, 1);
+    assert!(status.waiting <= 1, "{} wait", status.waiting);
+}
+
+#[tokio::test]
 async fn retries_that_hang_leave_slots_for_first_tries() {
     let stage = Stage::new().await;
     let (outage, calls) = (Arc::new(AtomicBool::new(true)), Calls::default());
