@@ -72,6 +72,8 @@ pub struct SqliteJournal {
 impl SqliteJournal {
     /// Locks the directory, creates or updates the database, and starts the task that writes.
     ///
+    /// To be called on the tokio runtime that is to run that task for as long as the journal is open.
+    ///
     /// # Errors
     ///
     /// [`OpenError`]: locked by another process, not usable, or written by a later version.

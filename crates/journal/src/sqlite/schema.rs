@@ -6,7 +6,7 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sea_orm::sqlx::{self, Connection as _, SqliteConnection, SqlitePool};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 
 use crate::Durability;
 
@@ -51,6 +51,7 @@ pub(super) fn writing(file: &Path, durability: Durability) -> SqliteConnectOptio
         .pragma("wal_autocheckpoint", "0")
         .pragma("cache_size", "-16384")
         .statement_cache_capacity(256)
+        .disable_statement_logging()
 }
 
 /// Opens the pool that only reads.
@@ -60,7 +61,8 @@ pub(super) async fn readers(file: &Path) -> Result<SqlitePool, sqlx::Error> {
         .read_only(true)
         .busy_timeout(BUSY)
         .pragma("cache_size", "-2048")
-        .row_buffer_size(512);
+        .row_buffer_size(512)
+        .disable_statement_logging();
     SqlitePoolOptions::new()
         .max_connections(READERS)
         .test_before_acquire(false)

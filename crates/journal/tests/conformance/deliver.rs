@@ -341,3 +341,27 @@ pub(crate) async fn a_stream_ends_when_the_journal_is_closed(harness: &dyn Harne
         ReceiptStatus::Accepted
     );
 }
+
+pub(crate) async fn dropping_a_wait_loses_nothing(harness: &dyn Harness) {
+    let journal = harness.open(roomy()).await;
+    let mut stream = paid_handler(&*journal, "lms.enrol").await;
+    publish_numbers(&*journal, PAID, 20).await;
+    let mut seen = Vec::new();
+    // Each wait is dropped a little later than the one before, until one is not.
+    let mut patience = 0;
+    while seen.len() < 20 {
+        patience += 1;
+        let give_up = async {
+            for _ in 0..patience {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            deliveries = stream.next(3) => seen.extend(texts(&deliveries.unwrap())),
+            () = give_up => {}
+        }
+    }
+    let all: Vec<_> = (1..=20).map(|number| number.to_string()).collect();
+    assert_eq!(seen, all);
+    assert_eq!(journal.stats().await.unwrap().handlers[0].running, 20);
+}

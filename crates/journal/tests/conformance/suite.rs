@@ -66,6 +66,7 @@ macro_rules! conformance {
             deliver::a_newly_bound_type_starts_now_unless_it_asks_for_the_earliest,
             deliver::an_unbound_type_leaves_dead_letters_and_no_deliveries,
             deliver::a_straggler_does_not_hold_the_others_up,
+            deliver::dropping_a_wait_loses_nothing,
             deliver::a_stream_ends_when_the_journal_is_closed,
             failures::a_retry_waits_for_its_time_and_counts_its_attempts,
             failures::a_retry_survives_a_restart,

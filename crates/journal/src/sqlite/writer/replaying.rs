@@ -1,6 +1,6 @@
 //! Replay: a delivery again, as an exception row that is due at once. Cursors never go back.
 
-use coordinator_message::MessageId;
+use coordinator_message::{MessageId, Timestamp};
 use sea_orm::sqlx::{AssertSqlSafe, SqliteConnection, query, query_as};
 
 use super::Writer;
@@ -78,9 +78,9 @@ impl Writer {
         state.messages += u64::from(!found.logged && !scheduled.is_empty());
         for one in &scheduled {
             if let Some(handler) = state.handlers.get_mut(&one.handler) {
-                handler.dead -= u64::from(one.was_dead);
+                handler.dead = handler.dead.saturating_sub(u64::from(one.was_dead));
                 handler.exceptions += u64::from(!one.was_waiting);
-                handler.due_at(coordinator_message::Timestamp::default());
+                handler.due_at(Timestamp::default());
             }
         }
         Ok(Some(scheduled.len() as u64))
