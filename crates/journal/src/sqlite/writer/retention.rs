@@ -76,12 +76,9 @@ impl Writer {
 
     async fn step(&mut self, step: Step) -> Result<bool, StoreError> {
         let now = self.shared.clock.now();
-        let horizon = now.before(self.shared.limits.retention);
-        let graced = now
-            < self
-                .shared
-                .opened
-                .after(GRACE.min(self.shared.limits.retention));
+        let retention = self.shared.limits.retention;
+        let horizon = now.before(retention);
+        let graced = now < self.shared.opened.after(GRACE.min(retention));
         match step {
             Step::Cursors => self.save_cursors().await.map(|()| false),
             Step::Unhandled | Step::Removed if graced => Ok(false),
