@@ -4,6 +4,7 @@
 //! thread: a task that it woke just before sits in that worker's LIFO slot, which no other worker may steal from, and
 //! timers stand still if that worker was the last to drive them (<https://github.com/tokio-rs/tokio/issues/4730>).
 //! With handlers on ten workers, eight that blocked kept another from being polled at all, whatever was free.
+//! The price: polls of one handler never overlap, so its concurrency is of waiting, not of computing.
 
 use std::io;
 use std::panic::AssertUnwindSafe;
