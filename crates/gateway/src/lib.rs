@@ -1,1 +1,21 @@
-//! The gateway room.
+//! HTTP: routes of plugins under their mounts, the API, health and metrics.
+//!
+//! In: requests, capped and verified over their raw bytes before anything parses them. Out: responses, or
+//! problem+json with a stable code. Not here: what a route does (see `context`), handlers (see `dispatch`).
+#![forbid(unsafe_code)]
+
+mod api;
+pub mod auth;
+mod body;
+mod cloudevents;
+mod health;
+mod plugin_route;
+mod problem;
+mod routes;
+mod server;
+mod state;
+
+pub use problem::Problem;
+pub use routes::{MountedRoute, RouteError, RouteTable};
+pub use server::{Listening, ServeError, listen};
+pub use state::{Handlers, HandlerView, PluginEntry, PluginStatus, State};

@@ -1,0 +1,124 @@
+//! `/messages`: list, show, replay.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use coordinator_journal::{MessageQuery, MessageState, ReplayError};
+use coordinator_message::MessageId;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::query::Query;
+use super::view::{DetailView, List, MessageView};
+use crate::state::State;
+use crate::{Problem, body};
+
+const FILTERS: [&str; 9] = ["type", "state", "handler", "key", "correlation", "since", "until", "limit", "cursor"];
+
+/// A page of messages, newest first.
+pub(crate) async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    state.keys.check(&request)?;
+    let query = Query::read(&request, &FILTERS)?;
+    let query = MessageQuery {
+        ty: query.parsed("type", str::parse)?,
+        state: query.parsed("state", parse_state)?,
+        handler: query.text("handler"),
+        key: query.text("key"),
+        correlation: query.parsed("correlation", str::parse)?,
+        since: query.time("since")?,
+        until: query.time("until")?,
+        cursor: query.text("cursor"),
+        limit: query.limit()?,
+    };
+    let page = state.publisher.journal().messages(query).await?;
+    let items = page.items.iter().map(MessageView::from).collect();
+    Ok(HttpResponse::Ok().json(List { items, next: page.next }))
+}
+
+/// One message in full.
+pub(crate) async fn show(
+    state: web::Data<State>,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    state.keys.check(&request)?;
+    let id = parse_id(&id)?;
+    match state.publisher.journal().message(id).await? {
+        Some(detail) => Ok(HttpResponse::Ok().json(DetailView::from(detail))),
+        None => Err(unknown(id)),
+    }
+}
+
+/// `{"handler": "lms.enrol"}`, or nothing for every handler.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReplayRequest {
+    pub(super) handler: Option<String>,
+}
+
+/// Delivers one message again.
+pub(crate) async fn replay(
+    state: web::Data<State>,
+    request: HttpRequest,
+    id: web::Path<String>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let by = state.keys.check(&request)?.to_owned();
+    let id = parse_id(&id)?;
+    let wanted = read_replay(&state, &request, payload).await?;
+    let scheduled = again(&state, id, wanted.handler.as_deref(), &by).await?;
+    Ok(HttpResponse::Accepted().json(json!({"scheduled": scheduled})))
+}
+
+pub(super) async fn read_replay(
+    state: &State,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<ReplayRequest, Problem> {
+    let body = body::read(request, payload, 4 * 1024, state.body_timeout).await?;
+    if body.is_empty() {
+        return Ok(ReplayRequest::default());
+    }
+    serde_json::from_slice(&body).map_err(|error| {
+        let detail = format!("expected `{{\"handler\": \"instance.handler\"}}` or nothing: {error}");
+        Problem::bad_request("malformed-body", detail)
+    })
+}
+
+pub(super) async fn again(
+    state: &State,
+    id: MessageId,
+    handler: Option<&str>,
+    by: &str,
+) -> Result<u64, Problem> {
+    match state.publisher.journal().replay(id, handler).await {
+        Ok(scheduled) => {
+            let handler = handler.unwrap_or("every handler");
+            tracing::info!(
+                cloudevents.event_id = %id, handler.name = handler, api_key.id = by, scheduled,
+                "`{id}` is delivered again to {handler}"
+            );
+            Ok(scheduled)
+        }
+        Err(ReplayError::NotFound(_)) => Err(unknown(id)),
+        Err(ReplayError::Journal(error)) => Err(error.into()),
+    }
+}
+
+pub(super) fn parse_id(text: &str) -> Result<MessageId, Problem> {
+    text.parse::<MessageId>().map_err(|error| Problem::bad_request("malformed-id", error.to_string()))
+}
+
+fn unknown(id: MessageId) -> Problem {
+    let detail = format!("message `{id}` is not in the journal (any more), or that handler does not take it");
+    Problem::not_found("no-such-message", detail)
+}
+
+fn parse_state(text: &str) -> Result<MessageState, String> {
+    match text {
+        "unhandled" => Ok(MessageState::Unhandled),
+        "acked" => Ok(MessageState::Acked),
+        "pending" => Ok(MessageState::Pending),
+        "retrying" => Ok(MessageState::Retrying),
+        "dead" => Ok(MessageState::Dead),
+        _ => Err("expected unhandled, acked, pending, retrying or dead".to_owned()),
+    }
+}

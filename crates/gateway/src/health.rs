@@ -1,0 +1,95 @@
+//! Is it alive, is it ready, how is it.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use coordinator_telemetry::metric::{self, HandlerLoad};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::problem::Chain;
+use crate::state::{PluginStatus, State};
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+struct Check {
+    name: String,
+    /// `ok`, `degraded` (works, but look) or `failed` (not ready).
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+/// The process answers.
+pub(crate) async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "ok"}))
+}
+
+/// It can take messages. `?verbose` shows each check.
+pub(crate) async fn ready(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
+    let checks = checks(&state).await;
+    let status = ["failed", "degraded"].into_iter().find(|bad| checks.iter().any(|check| check.status == *bad));
+    let mut body = json!({"status": status.unwrap_or("ok")});
+    let verbose = request.query_string().split('&').any(|pair| pair == "verbose" || pair.starts_with("verbose="));
+    if verbose || status.is_some() {
+        body["checks"] = json!(checks);
+    }
+    if status == Some("failed") {
+        HttpResponse::ServiceUnavailable().json(body)
+    } else {
+        HttpResponse::Ok().json(body)
+    }
+}
+
+/// In the shape that the edX Coordinator answers, for monitors that know it.
+pub(crate) async fn health(state: web::Data<State>) -> HttpResponse {
+    let journal = state.publisher.journal().probe().await.is_ok();
+    let status = if journal { "OK" } else { "UNAVAILABLE" };
+    let body = json!({"overall_status": status, "detailed_status": {"database_status": status}});
+    if journal { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+}
+
+/// The Prometheus page.
+pub(crate) async fn metrics(state: web::Data<State>) -> HttpResponse {
+    if let Ok(stats) = state.publisher.journal().stats().await {
+        metric::journal_size(stats.size);
+        for handler in stats.handlers {
+            let load = HandlerLoad {
+                lag: handler.lag,
+                running: handler.running,
+                retrying: handler.retrying,
+                dead: handler.dead,
+            };
+            metric::handler_load(&handler.handler, load);
+        }
+    }
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body((state.metrics)())
+}
+
+async fn checks(state: &State) -> Vec<Check> {
+    let journal = state.publisher.journal().probe().await;
+    let mut checks = vec![Check {
+        name: "journal".to_owned(),
+        status: if journal.is_ok() { "ok" } else { "failed" },
+        detail: journal.err().map(|error| Chain(&error).to_string()),
+    }];
+    for plugin in state.plugins.iter().filter(|plugin| plugin.state != PluginStatus::Disabled) {
+        let status = match (plugin.state, plugin.required) {
+            (PluginStatus::Failed, true) => "failed",
+            (PluginStatus::Failed, false) => "degraded",
+            _ => "ok",
+        };
+        let detail = plugin.error.as_ref().map(|error| error.lines().next().unwrap_or_default().to_owned());
+        checks.push(Check { name: format!("plugin {}", plugin.name), status, detail });
+    }
+    for handler in state.handlers.list().iter().filter(|handler| handler.state != "running") {
+        let detail = match handler.state {
+            "stuck" => "it blocks its thread longer than its timeout; it is paused until the thread returns",
+            _ => "paused by an operator",
+        };
+        checks.push(Check {
+            name: format!("handler {}", handler.id),
+            status: "degraded",
+            detail: Some(format!("{}: {detail}", handler.state)),
+        });
+    }
+    checks
+}

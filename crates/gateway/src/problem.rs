@@ -1,0 +1,199 @@
+//! Errors as callers read them: problem details ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use coordinator_journal::{JournalError, PublishError};
+use serde::Serialize;
+
+/// A refusal. `code` is stable; `detail` says what was wrong, where, and what was expected.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    own_code: Option<String>,
+    detail: String,
+    trace_id: Option<String>,
+    pointer: Option<String>,
+    index: Option<usize>,
+    after: Option<Duration>,
+    allow: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    ty: &'static str,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+}
+
+impl Problem {
+    /// With this status, stable code and sentence.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            own_code: None,
+            detail: detail.into(),
+            trace_id: None,
+            pointer: None,
+            index: None,
+            after: None,
+            allow: None,
+        }
+    }
+
+    /// 400.
+    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// 404.
+    pub fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    /// 500: the caller learns the trace id and nothing else.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "")
+    }
+
+    /// A plugin's own status and code.
+    #[must_use]
+    pub fn of_plugin(status: u16, code: String, detail: String) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let detail = if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+            String::new()
+        } else {
+            detail
+        };
+        Self { own_code: Some(code), ..Self::new(status, "plugin", detail) }
+    }
+
+    /// Adds the trace id.
+    #[must_use]
+    pub fn trace(mut self, trace_id: String) -> Self {
+        self.trace_id = Some(trace_id);
+        self
+    }
+
+    /// Adds where in the body it is: a JSON pointer.
+    #[must_use]
+    pub fn pointer(mut self, pointer: String) -> Self {
+        self.pointer = Some(pointer);
+        self
+    }
+
+    /// Adds which message of a batch it is.
+    #[must_use]
+    pub fn index(mut self, index: usize) -> Self {
+        self.index = Some(index);
+        self
+    }
+
+    /// Adds `Retry-After`.
+    #[must_use]
+    pub fn after(mut self, after: Option<Duration>) -> Self {
+        self.after = after;
+        self
+    }
+
+    /// Adds `Allow`.
+    #[must_use]
+    pub fn allow(mut self, methods: String) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+
+    /// Its status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.status.as_u16(), self.code)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let body = Body {
+            ty: "about:blank",
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            code: self.own_code.as_deref().unwrap_or(self.code),
+            detail: &self.detail,
+            pointer: self.pointer.as_deref(),
+            index: self.index,
+            trace_id: self.trace_id.as_deref(),
+        };
+        let mut response = HttpResponse::build(self.status);
+        if let Some(after) = self.after {
+            // Rounded up: a caller that comes too early is refused again.
+            response.insert_header((RETRY_AFTER, after.as_millis().div_ceil(1_000).max(1).to_string()));
+        }
+        if let Some(allow) = &self.allow {
+            response.insert_header((ALLOW, allow.as_str()));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        response.insert_header((CONTENT_TYPE, "application/problem+json"));
+        response.body(serde_json::to_vec(&body).unwrap_or_default())
+    }
+}
+
+impl From<PublishError> for Problem {
+    fn from(error: PublishError) -> Self {
+        tracing::warn!(error = %Chain(&error), "a publish was refused: the journal takes nothing now");
+        let (code, after) = match error {
+            PublishError::Full { retry_after, .. } => ("journal-full", retry_after),
+            PublishError::Unavailable { retry_after, .. } => ("journal-unavailable", retry_after),
+        };
+        let detail = "nothing was accepted: try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).after(Some(after))
+    }
+}
+
+impl From<JournalError> for Problem {
+    fn from(error: JournalError) -> Self {
+        tracing::error!(error = %Chain(&error), "the journal cannot be read");
+        let detail = "the journal cannot be read now: try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal-unavailable", detail).after(Some(Duration::from_secs(5)))
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'a));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}

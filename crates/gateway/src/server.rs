@@ -1,0 +1,72 @@
+//! The HTTP server itself.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server as ActixServer, ServerHandle};
+use actix_web::{App, HttpServer, web};
+
+use crate::state::State;
+use crate::{api, health, plugin_route};
+
+/// A server that accepts connections.
+pub struct Listening {
+    /// Where.
+    pub address: SocketAddr,
+    /// Runs it when awaited.
+    pub server: ActixServer,
+}
+
+/// The server cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to listen on {address}\n  (is another process there? see `server.listen`)")]
+pub struct ServeError {
+    address: SocketAddr,
+    #[source]
+    source: std::io::Error,
+}
+
+/// Listens. `workers` of 0 is one per processor.
+///
+/// # Errors
+///
+/// If the address cannot be had.
+pub fn listen(
+    address: SocketAddr,
+    workers: usize,
+    max_connections: usize,
+    state: Arc<State>,
+) -> Result<Listening, ServeError> {
+    let failed = |source| ServeError { address, source };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let state = web::Data::from(state);
+    let workers = if workers == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { workers };
+    let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(configure))
+        .workers(workers)
+        .max_connections(max_connections)
+        .client_request_timeout(Duration::from_secs(5))
+        .disable_signals()
+        .listen(listener)
+        .map_err(failed)?
+        .run();
+    Ok(Listening { address: bound, server })
+}
+
+impl Listening {
+    /// Stops it from elsewhere.
+    #[must_use]
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+}
+
+fn configure(app: &mut web::ServiceConfig) {
+    app.route("/livez", web::get().to(health::live))
+        .route("/readyz", web::get().to(health::ready))
+        .route("/health", web::get().to(health::health))
+        .route("/metrics", web::get().to(health::metrics))
+        .service(web::scope("/api/v1").configure(api::configure))
+        .default_service(web::to(plugin_route::serve));
+}

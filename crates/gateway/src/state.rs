@@ -1,0 +1,91 @@
+//! What every request can reach.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coordinator_context::{HandlerTerms, Publisher};
+use serde::Serialize;
+
+use crate::auth::ApiKeys;
+use crate::routes::RouteTable;
+
+/// What every request can reach. Shared by all workers.
+pub struct State {
+    /// Takes messages.
+    pub publisher: Publisher,
+    /// Routes of plugins.
+    pub routes: RouteTable,
+    /// Installed plugins, whether they run or not.
+    pub plugins: Vec<PluginEntry>,
+    /// Running handlers.
+    pub handlers: Arc<dyn Handlers>,
+    /// Who may use the API.
+    pub keys: ApiKeys,
+    /// Longest body in bytes, where a route does not say otherwise.
+    pub body_limit: usize,
+    /// A body must arrive within this time.
+    pub body_timeout: Duration,
+    /// The Prometheus page.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+/// Dispatch, as the gateway sees it.
+pub trait Handlers: Send + Sync + 'static {
+    /// Every handler that is bound.
+    fn list(&self) -> Vec<HandlerView>;
+
+    /// Stops new deliveries of a handler; false if there is none of that name.
+    fn pause(&self, id: &str) -> bool;
+
+    /// Goes on; false if there is none of that name.
+    fn resume(&self, id: &str) -> bool;
+}
+
+/// One handler.
+#[derive(Debug, Clone)]
+pub struct HandlerView {
+    /// `instance.handler`.
+    pub id: String,
+    /// `running`, `paused` or `stuck`.
+    pub state: &'static str,
+    /// How it is run.
+    pub terms: HandlerTerms,
+}
+
+/// One installed plugin.
+#[derive(Debug, Clone, Serialize)]
+pub struct PluginEntry {
+    /// Instance name.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// Where its routes are mounted.
+    pub mount: String,
+    /// How it is.
+    pub state: PluginStatus,
+    /// Must the host have it?
+    pub required: bool,
+    /// The plugin's own name.
+    pub plugin: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// SDK that it was built with.
+    pub sdk: Option<String>,
+    /// SHA-256 of its file.
+    pub sha256: Option<String>,
+    /// Why it does not run.
+    pub error: Option<String>,
+}
+
+/// How a plugin is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PluginStatus {
+    /// Runs.
+    Ready,
+    /// Does not run.
+    Failed,
+    /// Switched off by the operator.
+    Disabled,
+}
