@@ -36,6 +36,12 @@ impl ConfigError {
     }
 }
 
+impl From<Vec<ConfigError>> for ConfigErrors {
+    fn from(errors: Vec<ConfigError>) -> Self {
+        Self(errors)
+    }
+}
+
 impl ConfigErrors {
     /// The mistakes, in the order of the sections.
     #[must_use]

@@ -15,7 +15,6 @@ use coordinator_abi::{Code, Lend, Outcome, RawFuture, SharedBytes};
 use coordinator_egress::{Egress, EgressError, EgressErrorKind, HostPolicy, OutboundRequest, OutboundResponse};
 use coordinator_journal::{Delivery, NewMessage, PublishError, ReceiptStatus};
 use coordinator_message::{MessageId, Timestamp, TraceParent};
-use coordinator_telemetry::metric::{self, EgressOutcome};
 use tokio::runtime::Handle;
 
 use crate::publish::{Origin, Publisher};
@@ -39,7 +38,7 @@ pub(crate) struct Shared {
 }
 
 /// One call's share.
-pub struct Port {
+pub(crate) struct Port {
     shared: Arc<Shared>,
     scope: Scope,
     trace: Option<TraceParent>,
@@ -175,9 +174,7 @@ impl Port {
             trace: self.trace,
             policy: Arc::clone(&self.shared.policy),
         };
-        let sent = self.shared.services.egress.send(request).await;
-        metric::egress_request(&self.shared.instance, egress_outcome(&sent));
-        sent
+        self.shared.services.egress.send(request).await
     }
 
     /// UUIDv5 of delivery, replay number and call number: every attempt of a delivery says the same, so that the
@@ -286,16 +283,6 @@ fn egress_code(kind: EgressErrorKind) -> Code {
         EgressErrorKind::Forbidden => outcome::FORBIDDEN,
         EgressErrorKind::Timeout => outcome::TIMEOUT,
         EgressErrorKind::Connect | EgressErrorKind::TooLarge | EgressErrorKind::Protocol => outcome::UNAVAILABLE,
-    }
-}
-
-fn egress_outcome(sent: &Result<OutboundResponse, EgressError>) -> EgressOutcome {
-    match sent.as_ref().map_err(EgressError::kind) {
-        Ok(_) => EgressOutcome::Answered,
-        Err(EgressErrorKind::Invalid | EgressErrorKind::Forbidden) => EgressOutcome::Forbidden,
-        Err(EgressErrorKind::Timeout) => EgressOutcome::TimedOut,
-        Err(EgressErrorKind::TooLarge) => EgressOutcome::TooLarge,
-        Err(EgressErrorKind::Connect | EgressErrorKind::Protocol) => EgressOutcome::Failed,
     }
 }
 

@@ -27,7 +27,7 @@ pub struct ServeError {
     source: std::io::Error,
 }
 
-/// Listens. `workers` of 0 is one per processor.
+/// Listens. `workers` of 0 is one per processor; a stop waits up to `drain_timeout` for requests.
 ///
 /// # Errors
 ///
@@ -36,6 +36,7 @@ pub fn listen(
     address: SocketAddr,
     workers: usize,
     max_connections: usize,
+    drain_timeout: Duration,
     state: Arc<State>,
 ) -> Result<Listening, ServeError> {
     let failed = |source| ServeError { address, source };
@@ -47,6 +48,7 @@ pub fn listen(
         .workers(workers)
         .max_connections(max_connections)
         .client_request_timeout(Duration::from_secs(5))
+        .shutdown_timeout(drain_timeout.as_secs())
         .disable_signals()
         .listen(listener)
         .map_err(failed)?

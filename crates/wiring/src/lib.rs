@@ -6,10 +6,12 @@
 
 mod bind;
 mod finding;
+mod settings;
 mod terms;
 mod types;
 
 pub use bind::{BoundHandler, BoundRoute, Installed, Wiring};
 pub use finding::{Finding, Severity};
+pub use settings::{SettingProblem, check_settings};
 pub use terms::HandlerTerms;
 pub use types::{KnownType, SchemaMismatch, Types, ValidateError};
