@@ -1,0 +1,167 @@
+//! Composes the rooms: the only place that knows them all.
+//!
+//! Load every file, bind the whole wiring, open the journal, start the plugins, run handlers, serve HTTP: each step
+//! only after the one before it, so that a mistake is told before anything has happened.
+
+mod error;
+mod install;
+mod observe;
+mod report;
+mod settings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coordinator_config::{Config, Durability};
+use coordinator_context::{Plugin, PluginHandler, Publisher, Services, Target};
+use coordinator_dispatch::{DispatchOptions, Dispatcher};
+use coordinator_egress::{Egress, EgressOptions};
+use coordinator_gateway::auth::ApiKeys;
+use coordinator_gateway::{Listening, PluginStatus, RouteTable, State};
+use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
+use coordinator_journal::{Journal, Limits, SystemClock};
+use coordinator_telemetry::Guard;
+use coordinator_telemetry::metric::{self, PluginState};
+use coordinator_wiring::{Finding, Wiring};
+
+pub(crate) use error::AppError;
+use install::{House, Installed};
+pub(crate) use report::{CheckReport, check};
+
+/// A body of a request must arrive within this time.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Everything that runs.
+pub(crate) struct App {
+    pub(crate) listening: Listening,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) plugins: Vec<Arc<Plugin>>,
+}
+
+impl App {
+    /// Builds and starts everything.
+    pub(crate) async fn start(config: &Config, telemetry: Guard) -> Result<Self, AppError> {
+        let mut house = House::load(config)?;
+        let (wiring, findings) = house.bind(config).map_err(AppError::Wiring)?;
+        warn(&findings);
+        let wiring = Arc::new(wiring);
+        let journal = open_journal(config).await?;
+        let publisher = Publisher::new(Arc::clone(&journal), Arc::clone(&wiring));
+        let services = Services {
+            publisher: publisher.clone(),
+            egress: Egress::new(&EgressOptions::from(&config.egress)).map_err(AppError::Egress)?,
+            io: tokio::runtime::Handle::current(),
+        };
+        house.start(&services).await?;
+        let dispatcher = start_dispatch(config, &house, &wiring, Arc::clone(&journal)).await?;
+        let dispatcher = Arc::new(dispatcher);
+        let state = State {
+            publisher,
+            routes: routes(&house, &wiring)?,
+            plugins: house.entries(),
+            handlers: Arc::new(observe::Handlers(Arc::clone(&dispatcher))),
+            keys: ApiKeys::new(&config.api_keys),
+            body_limit: config.server.body_limit.as_usize(),
+            body_timeout: BODY_TIMEOUT,
+            metrics: Box::new(move || telemetry.render_metrics()),
+        };
+        let server = &config.server;
+        let listening = coordinator_gateway::listen(
+            server.listen,
+            server.workers,
+            server.max_connections,
+            server.drain_timeout,
+            Arc::new(state),
+        )
+        .map_err(AppError::Listen)?;
+        Ok(Self { listening, dispatcher, journal, plugins: house.running() })
+    }
+}
+
+async fn open_journal(config: &Config) -> Result<Arc<dyn Journal>, AppError> {
+    let dir = config.server.data_dir.clone();
+    std::fs::create_dir_all(&dir).map_err(|source| AppError::DataDir { dir: dir.clone(), source })?;
+    let journal = SqliteJournal::open(SqliteOptions {
+        dir,
+        durability: match config.journal.durability {
+            Durability::Strict => coordinator_journal::Durability::Strict,
+            Durability::Relaxed => coordinator_journal::Durability::Relaxed,
+        },
+        limits: Limits {
+            retention: config.journal.retention,
+            max_size: config.journal.max_size.bytes(),
+            max_backlog: config.journal.max_backlog,
+        },
+        clock: Arc::new(SystemClock),
+    })
+    .await
+    .map_err(AppError::Journal)?;
+    Ok(Arc::new(journal))
+}
+
+/// Handlers of plugins that do not run are not opened: their deliveries wait in the journal.
+async fn start_dispatch(
+    config: &Config,
+    house: &House<'_>,
+    wiring: &Wiring,
+    journal: Arc<dyn Journal>,
+) -> Result<Dispatcher, AppError> {
+    let mut targets: Vec<Arc<dyn Target>> = Vec::new();
+    for bound in &wiring.handlers {
+        if let Some(plugin) = house.plugin(&bound.instance) {
+            targets.push(Arc::new(PluginHandler::new(plugin, bound.clone())));
+        }
+    }
+    let options = DispatchOptions {
+        threads: config.dispatch.threads,
+        redact: Arc::new(|text| coordinator_telemetry::redact(text).into_owned()),
+        observer: Arc::new(observe::Metrics),
+        ..DispatchOptions::default()
+    };
+    Dispatcher::start(options, journal, targets).await.map_err(AppError::Dispatch)
+}
+
+fn routes(house: &House<'_>, wiring: &Wiring) -> Result<RouteTable, AppError> {
+    let mounted = wiring.routes.iter().filter_map(|bound| house.mounted(bound)).collect();
+    let closed = house.installed.iter().filter_map(|installed| {
+        let why = match installed.status() {
+            PluginStatus::Ready => return None,
+            PluginStatus::Disabled => "is switched off",
+            PluginStatus::Failed => "does not run: see the host's log, and `coordinator plugin list`",
+        };
+        Some((installed.config.mount.clone(), format!("plugin `{}` {why}", installed.config.name)))
+    });
+    RouteTable::build(mounted, closed.collect()).map_err(AppError::Route)
+}
+
+fn warn(findings: &[Finding]) {
+    for finding in findings {
+        tracing::warn!(check.id = finding.id, "{}: {} ({})", finding.subject, finding.message, finding.hint);
+    }
+}
+
+/// A gauge and a log line for a plugin's state.
+fn tell(installed: &Installed<'_>) {
+    let name = &installed.config.name;
+    match installed.status() {
+        PluginStatus::Ready => {
+            metric::plugin_state(name, PluginState::Ready);
+            if let Some(loaded) = installed.loaded() {
+                let manifest = loaded.manifest();
+                tracing::info!(
+                    plugin.name = %name,
+                    plugin.version = %manifest.version,
+                    "plugin `{name}` is ready: {} {}, mounted at {}",
+                    manifest.name, manifest.version, installed.config.mount
+                );
+            }
+        }
+        PluginStatus::Failed => {
+            metric::plugin_state(name, PluginState::Failed);
+            let error = installed.error().unwrap_or_default();
+            tracing::error!(plugin.name = %name, error, "plugin `{name}` does not run; its deliveries wait");
+        }
+        PluginStatus::Disabled => metric::plugin_state(name, PluginState::Stopped),
+    }
+}

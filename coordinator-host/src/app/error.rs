@@ -1,0 +1,64 @@
+//! Why the host did not start, and the exit code of each reason.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use coordinator_config::ConfigErrors;
+use coordinator_journal::sqlite;
+use coordinator_wiring::Finding;
+
+use crate::cli::exit;
+
+/// The host did not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppError {
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Telemetry(coordinator_telemetry::InitError),
+    #[error(transparent)]
+    Lock(coordinator_loader::LockError),
+    #[error("plugin `{name}` is required and does not run\n  {}", reason.replace('\n', "\n  "))]
+    Required { name: String, reason: String },
+    #[error("the plugins cannot be wired together{}", Lines(.0))]
+    Wiring(Vec<Finding>),
+    #[error("failed to make the data folder `{dir}`\n  (see `server.data_dir`)")]
+    DataDir {
+        dir: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Journal(sqlite::OpenError),
+    #[error(transparent)]
+    Egress(coordinator_egress::BuildError),
+    #[error(transparent)]
+    Dispatch(coordinator_dispatch::StartError),
+    #[error(transparent)]
+    Route(coordinator_gateway::RouteError),
+    #[error(transparent)]
+    Listen(coordinator_gateway::ServeError),
+}
+
+impl AppError {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Required { .. } => exit::PLUGIN,
+            Self::Config(_) | Self::Telemetry(_) | Self::Lock(_) | Self::Wiring(_) | Self::DataDir { .. } => exit::CONFIG,
+            Self::Journal(sqlite::OpenError::Locked { .. }) | Self::Route(_) => exit::CONFIG,
+            Self::Journal(_) | Self::Egress(_) | Self::Dispatch(_) | Self::Listen(_) => exit::UNAVAILABLE,
+        }
+    }
+}
+
+/// Findings, each on lines of its own.
+struct Lines<'a>(&'a [Finding]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for finding in self.0 {
+            write!(f, "\n  {}", finding.to_string().replace('\n', "\n  "))?;
+        }
+        Ok(())
+    }
+}

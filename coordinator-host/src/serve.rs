@@ -1,0 +1,99 @@
+//! Runs the host: start, wait for a signal, drain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coordinator_config::Config;
+use coordinator_journal::Journal;
+use coordinator_telemetry::LogOptions;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use crate::app::{App, AppError};
+use crate::cli::exit;
+
+/// How often the journal drops what it need not keep.
+const MAINTENANCE: Duration = Duration::from_secs(60);
+
+/// The host did not start, or its server ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error("the operating system gives no signals")]
+    Signals(#[source] std::io::Error),
+    #[error("the HTTP server ended")]
+    Server(#[source] std::io::Error),
+}
+
+impl ServeError {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::App(error) => error.exit_code(),
+            Self::Signals(_) | Self::Server(_) => exit::UNAVAILABLE,
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, then drains within `server.drain_timeout`. A second signal ends at once.
+pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
+    let telemetry = coordinator_telemetry::init(&LogOptions::from(&config.log)).map_err(AppError::Telemetry)?;
+    coordinator_context::refresh_log_level();
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let App { listening, dispatcher, journal, plugins } = App::start(&config, telemetry).await?;
+    let address = listening.address;
+    tracing::info!(
+        server.address = %address,
+        version = env!("CARGO_PKG_VERSION"),
+        plugins = plugins.len(),
+        handlers = dispatcher.handlers().len(),
+        "listening on http://{address}"
+    );
+    let maintenance = maintain(Arc::clone(&journal));
+    let server = listening.handle();
+    let mut served = tokio::spawn(listening.server);
+    tokio::select! {
+        ended = &mut served => {
+            let ended = ended.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+            ended.map_err(ServeError::Server)?;
+        }
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    let patience = config.server.drain_timeout;
+    tracing::info!(patience_s = patience.as_secs(), "stopping: no new requests or deliveries, what runs is finished");
+    let drain = async {
+        // Requests first: they may still publish.
+        server.stop(true).await;
+        let report = dispatcher.drain(patience).await;
+        maintenance.abort();
+        for plugin in &plugins {
+            plugin.stop().await;
+        }
+        journal.close().await;
+        report
+    };
+    tokio::select! {
+        report = drain => tracing::info!(
+            finished = report.finished, cancelled = report.cancelled, unsettled = report.unsettled, "stopped"
+        ),
+        _ = terminate.recv() => tracing::warn!("stopped at once: what ran is delivered again after the next start"),
+        _ = interrupt.recv() => tracing::warn!("stopped at once: what ran is delivered again after the next start"),
+    }
+    Ok(())
+}
+
+fn maintain(journal: Arc<dyn Journal>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(MAINTENANCE);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = journal.maintain().await {
+                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(error = %error, cause, "the journal was not tidied up; it is tried again in a minute");
+            }
+        }
+    })
+}
