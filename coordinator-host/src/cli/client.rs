@@ -1,0 +1,227 @@
+//! A small blocking client of the host's HTTP API, and its refusals in an operator's words.
+
+use coordinator_config::Secret;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::exit::{Failure, PROBLEMS, UNAVAILABLE};
+
+/// Seconds to wait for one answer; the slowest, a publish, waits for a disk.
+const PATIENCE_S: u64 = 30;
+/// Longest head of an answer that is read.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// The API of one host.
+pub(crate) struct Client {
+    base: Url,
+    key: Option<Secret>,
+}
+
+/// An answer of the host.
+pub(crate) struct Reply {
+    url: String,
+    text: String,
+}
+
+/// What is sent along with a POST.
+pub(crate) struct Body {
+    pub(crate) content_type: &'static str,
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) text: String,
+}
+
+/// A call did not bring what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// Nothing there, or it broke off.
+    #[error(
+        "no host answers at {url}\n  (start it with `coordinator serve`, or name another with --url or COORDINATOR_URL)"
+    )]
+    Unreachable {
+        /// Where.
+        url: Url,
+        /// Why.
+        #[source]
+        source: minreq::Error,
+    },
+    /// No key was sent, or one that is none of the host's.
+    #[error("the host at {url} refused: {said}\n  ({hint})")]
+    Unauthorised {
+        /// Where.
+        url: Url,
+        /// The host's own words.
+        said: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A problem document.
+    #[error("the host refused: {}", .0.sentence())]
+    Refused(Problem),
+    /// No JSON, or of another shape.
+    #[error("{url} does not answer as a Coordinator host\n  (is --url right?)")]
+    Foreign {
+        /// What was asked.
+        url: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// An RFC 9457 problem document, as far as it is shown.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Problem {
+    #[serde(skip)]
+    status: u16,
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    detail: Option<String>,
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    trace_id: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.status == 404
+    }
+
+    fn sentence(&self) -> String {
+        let said = self.detail.as_ref().or(self.title.as_ref());
+        let mut sentence = said.cloned().unwrap_or_else(|| format!("HTTP {}", self.status));
+        if let Some(code) = &self.code {
+            sentence.push_str(&format!(" [{code}]"));
+        }
+        // A 500 says nothing else: the trace id finds it in the host's log.
+        if let Some(trace_id) = self.trace_id.as_ref().filter(|_| self.status >= 500) {
+            sentence.push_str(&format!("\n  (look for trace id {trace_id} in the host's log)"));
+        }
+        sentence
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        let code = match &error {
+            CallError::Unreachable { .. } => UNAVAILABLE,
+            // The journal is full, or the host is stopping.
+            CallError::Refused(problem) if problem.status == 503 => UNAVAILABLE,
+            _ => PROBLEMS,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl Client {
+    pub(crate) fn new(base: Url, key: Option<Secret>) -> Self {
+        Self { base, key }
+    }
+
+    /// Asks for `/api/v1/PATH`, each segment encoded; filters without a value are left out.
+    pub(crate) fn get(
+        &self,
+        path: &[&str],
+        filters: &[(&str, Option<String>)],
+    ) -> Result<Reply, CallError> {
+        let mut url = self.at(path);
+        let given: Vec<_> = filters
+            .iter()
+            .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+            .collect();
+        if !given.is_empty() {
+            url.query_pairs_mut().extend_pairs(given);
+        }
+        self.send(minreq::get(url.as_str()), &url)
+    }
+
+    /// Posts to `/api/v1/PATH`.
+    pub(crate) fn post(&self, path: &[&str], body: Option<Body>) -> Result<Reply, CallError> {
+        let url = self.at(path);
+        let mut request = minreq::post(url.as_str());
+        if let Some(body) = body {
+            if let Some(key) = body.idempotency_key {
+                request = request.with_header("idempotency-key", key);
+            }
+            request = request
+                .with_header("content-type", body.content_type)
+                .with_body(body.text);
+        }
+        self.send(request, &url)
+    }
+
+    fn at(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .expect("`http` URLs have a path")
+            .pop_if_empty()
+            .extend(["api", "v1"])
+            .extend(path);
+        url
+    }
+
+    fn send(&self, request: minreq::Request, url: &Url) -> Result<Reply, CallError> {
+        let mut request = request
+            .with_timeout(PATIENCE_S)
+            .with_max_headers_size(MAX_HEAD_BYTES)
+            // A redirect would take the key along.
+            .with_follow_redirects(false)
+            .with_header("accept", "application/json");
+        if let Some(key) = &self.key {
+            request = request.with_header("authorization", format!("Bearer {}", key.expose()));
+        }
+        let answer = request.send().map_err(|source| CallError::Unreachable {
+            url: self.base.clone(),
+            source,
+        })?;
+        let status = answer.status_code;
+        let text = String::from_utf8_lossy(answer.as_bytes()).into_owned();
+        match status {
+            200..300 => Ok(Reply { url: url.to_string(), text }),
+            401 => Err(self.unauthorised(&text)),
+            _ => Err(refusal(status, url, &text)),
+        }
+    }
+
+    fn unauthorised(&self, text: &str) -> CallError {
+        let problem: Problem = serde_json::from_str(text).unwrap_or_default();
+        CallError::Unauthorised {
+            url: self.base.clone(),
+            said: problem.detail.unwrap_or_else(|| "it asks for an API key".to_owned()),
+            hint: match self.key {
+                Some(_) => "--key or COORDINATOR_KEY is none of the host's `[api.keys.NAME]`",
+                None => {
+                    "no key was given: set --key or COORDINATOR_KEY to one of the host's `[api.keys.NAME]`"
+                }
+            },
+        }
+    }
+}
+
+fn refusal(status: u16, url: &Url, text: &str) -> CallError {
+    match serde_json::from_str::<Problem>(text) {
+        Ok(problem) => CallError::Refused(Problem { status, ..problem }),
+        // The API answers every refusal with a problem document; a 404 without one is another program.
+        Err(source) => CallError::Foreign {
+            url: url.to_string(),
+            source,
+        },
+    }
+}
+
+impl Reply {
+    /// The answer as it came.
+    pub(crate) fn text(&self) -> &str {
+        self.text.trim_end()
+    }
+
+    /// The answer, read.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+        serde_json::from_str(&self.text).map_err(|source| CallError::Foreign {
+            url: self.url.clone(),
+            source,
+        })
+    }
+}
