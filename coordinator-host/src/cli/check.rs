@@ -1,7 +1,7 @@
 //! `coordinator check`: what `serve` would complain about, all at once, before it matters.
 
-use clap::{Args, ValueEnum as _};
-use coordinator_wiring::Severity;
+use clap::Args;
+use coordinator_wiring::{Finding, Severity};
 use serde_json::json;
 
 use super::exit::{Failure, OK, PLUGIN, PROBLEMS};
@@ -12,8 +12,8 @@ use crate::app::CheckReport;
 /// Loads the plugins and binds the wiring as `serve` would, and starts nothing.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// The same as `--output`: `table` or `json`.
-    #[arg(long, value_name = "FORMAT", value_parser = |text: &str| Format::from_str(text, false))]
+    /// The same as `--output`.
+    #[arg(long, value_enum)]
     format: Option<Format>,
 }
 
@@ -31,10 +31,10 @@ impl Check {
 
 /// A plugin that does not load comes first: other findings may follow from it.
 fn verdict(report: &CheckReport) -> u8 {
-    let is_error = |severity| severity == Severity::Error;
+    let is_error = |finding: &Finding| finding.severity == Severity::Error;
     if report.plugins.iter().any(|plugin| !plugin.ok) {
         PLUGIN
-    } else if report.findings.iter().any(|finding| is_error(finding.severity)) {
+    } else if report.findings.iter().any(is_error) {
         PROBLEMS
     } else {
         OK

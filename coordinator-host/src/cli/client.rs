@@ -40,7 +40,7 @@ pub(crate) enum CallError {
     )]
     Unreachable {
         /// Where.
-        url: Url,
+        url: String,
         /// Why.
         #[source]
         source: minreq::Error,
@@ -49,7 +49,7 @@ pub(crate) enum CallError {
     #[error("the host at {url} refused: {said}\n  ({hint})")]
     Unauthorised {
         /// Where.
-        url: Url,
+        url: String,
         /// The host's own words.
         said: String,
         /// What to do.
@@ -91,13 +91,17 @@ impl Problem {
 
     fn sentence(&self) -> String {
         let said = self.detail.as_ref().or(self.title.as_ref());
-        let mut sentence = said.cloned().unwrap_or_else(|| format!("HTTP {}", self.status));
+        let mut sentence = said
+            .cloned()
+            .unwrap_or_else(|| format!("HTTP {}", self.status));
         if let Some(code) = &self.code {
             sentence.push_str(&format!(" [{code}]"));
         }
         // A 500 says nothing else: the trace id finds it in the host's log.
         if let Some(trace_id) = self.trace_id.as_ref().filter(|_| self.status >= 500) {
-            sentence.push_str(&format!("\n  (look for trace id {trace_id} in the host's log)"));
+            sentence.push_str(&format!(
+                "\n  (look for trace id {trace_id} in the host's log)"
+            ));
         }
         sentence
     }
@@ -152,6 +156,11 @@ impl Client {
         self.send(request, &url)
     }
 
+    /// The host as the operator would call it.
+    fn name(&self) -> String {
+        self.base.as_str().trim_end_matches('/').to_owned()
+    }
+
     fn at(&self, path: &[&str]) -> Url {
         let mut url = self.base.clone();
         url.path_segments_mut()
@@ -173,13 +182,16 @@ impl Client {
             request = request.with_header("authorization", format!("Bearer {}", key.expose()));
         }
         let answer = request.send().map_err(|source| CallError::Unreachable {
-            url: self.base.clone(),
+            url: self.name(),
             source,
         })?;
         let status = answer.status_code;
         let text = String::from_utf8_lossy(answer.as_bytes()).into_owned();
         match status {
-            200..300 => Ok(Reply { url: url.to_string(), text }),
+            200..300 => Ok(Reply {
+                url: url.to_string(),
+                text,
+            }),
             401 => Err(self.unauthorised(&text)),
             _ => Err(refusal(status, url, &text)),
         }
@@ -188,12 +200,14 @@ impl Client {
     fn unauthorised(&self, text: &str) -> CallError {
         let problem: Problem = serde_json::from_str(text).unwrap_or_default();
         CallError::Unauthorised {
-            url: self.base.clone(),
-            said: problem.detail.unwrap_or_else(|| "it asks for an API key".to_owned()),
+            url: self.name(),
+            said: problem
+                .detail
+                .unwrap_or_else(|| "it asks for an API key".to_owned()),
             hint: match self.key {
-                Some(_) => "--key or COORDINATOR_KEY is none of the host's `[api.keys.NAME]`",
+                Some(_) => "--api-key or COORDINATOR_KEY is none of the host's `[api.keys.NAME]`",
                 None => {
-                    "no key was given: set --key or COORDINATOR_KEY to one of the host's `[api.keys.NAME]`"
+                    "no key was given: set --api-key or COORDINATOR_KEY to one of the host's `[api.keys.NAME]`"
                 }
             },
         }

@@ -76,7 +76,9 @@ fn declared_secrets(config: &Configuration) -> BTreeSet<String> {
     plugins
         .flat_map(|plugin| {
             let fields = secret_fields(&plugin.path);
-            fields.into_iter().map(|field| format!("plugins.{}.settings.{field}", plugin.name))
+            fields
+                .into_iter()
+                .map(|field| format!("plugins.{}.settings.{field}", plugin.name))
         })
         .collect()
 }

@@ -122,9 +122,17 @@ impl List {
         }
         let page: Page<DeadLetter> = reply.read()?;
         let rows = page.items.into_iter().map(|dead| {
-            let error = dead.failure.map(|cause| format!("{}: {}", cause.kind, cause.chain.join(": ")));
+            let error = dead
+                .failure
+                .map(|cause| format!("{}: {}", cause.kind, cause.chain.join(": ")));
             let attempts = dead.attempts.to_string();
-            [dead.message.id, dead.handler, dead.died, attempts, error.unwrap_or_default()]
+            [
+                dead.message.id,
+                dead.handler,
+                dead.died,
+                attempts,
+                error.unwrap_or_default(),
+            ]
         });
         output::table(
             ["MESSAGE", "HANDLER", "DIED", "ATTEMPTS", "ERROR"],
@@ -139,7 +147,11 @@ impl List {
 fn show(id: &str, options: &Options) -> Result<u8, Failure> {
     let reply = options.client()?.get(&["messages", id], &[])?;
     let message: Message = reply.read()?;
-    if !message.deliveries.iter().any(|delivery| delivery.state == "dead") {
+    if !message
+        .deliveries
+        .iter()
+        .any(|delivery| delivery.state == "dead")
+    {
         return Err(Failure::new(PROBLEMS, NotDead(id.to_owned())));
     }
     match options.output {
@@ -190,7 +202,12 @@ impl Replay {
             asked.push(("cursor", cursor));
             let page: Page<DeadLetter> = client.get(&["dead-letters"], &asked)?.read()?;
             for dead in page.items {
-                match replay(client, "dead-letters", &dead.message.id, Some(&dead.handler)) {
+                match replay(
+                    client,
+                    "dead-letters",
+                    &dead.message.id,
+                    Some(&dead.handler),
+                ) {
                     Ok(more) => scheduled += more,
                     // Retention, or somebody else, was faster.
                     Err(CallError::Refused(problem)) if problem.is_not_found() => {}

@@ -97,7 +97,13 @@ fn split_hint(text: &str) -> (&str, Option<&str>) {
 /// Text from elsewhere must not move the cursor or recolour a terminal.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c.is_control() && c != '\n' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect()
 }
 

@@ -67,10 +67,21 @@ fn list(options: &Options) -> Result<u8, Failure> {
         let oldest = handler.oldest_s.map(age).unwrap_or_default();
         let [lag, running, retrying, dead] =
             [handler.lag, handler.running, handler.retrying, handler.dead].map(|n| n.to_string());
-        [handler.id, handler.state, lag, running, retrying, dead, oldest, handler.types.join(", ")]
+        [
+            handler.id,
+            handler.state,
+            lag,
+            running,
+            retrying,
+            dead,
+            oldest,
+            handler.types.join(", "),
+        ]
     });
     output::table(
-        ["HANDLER", "STATE", "LAG", "RUNNING", "RETRYING", "DEAD", "OLDEST", "TYPE"],
+        [
+            "HANDLER", "STATE", "LAG", "RUNNING", "RETRYING", "DEAD", "OLDEST", "TYPE",
+        ],
         rows,
         "no plugin has a handler",
     )?;

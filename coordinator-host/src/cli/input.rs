@@ -64,8 +64,9 @@ pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     if let Ok(age) = humantime::parse_duration(text) {
         return Ok(Timestamp::now().before(age));
     }
-    Timestamp::parse(text)
-        .map_err(|_| "expected a time such as `2026-01-31T09:30:00Z`, or an age such as `15m`".into())
+    Timestamp::parse(text).map_err(|_| {
+        "expected a time such as `2026-01-31T09:30:00Z`, or an age such as `15m`".into()
+    })
 }
 
 /// A value that becomes a header: a line break in it would be another header.

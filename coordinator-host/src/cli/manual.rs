@@ -38,7 +38,12 @@ impl Completions {
     pub(crate) fn run(&self) -> Result<u8, Failure> {
         // Into memory first: clap_complete panics when its reader has left.
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut super::command(), "coordinator", &mut script);
+        clap_complete::generate(
+            self.shell,
+            &mut super::command(),
+            "coordinator",
+            &mut script,
+        );
         output::line(String::from_utf8_lossy(&script).trim_end())?;
         Ok(OK)
     }
@@ -54,9 +59,17 @@ impl Man {
                     .map_err(PrintError::from)?;
                 output::line(String::from_utf8_lossy(&page).trim_end())?;
             }
-            Some(folder) => clap_mangen::generate_to(super::command(), folder).map_err(|source| {
-                Failure::new(PROBLEMS, ManError { folder: folder.clone(), source })
-            })?,
+            Some(folder) => {
+                clap_mangen::generate_to(super::command(), folder).map_err(|source| {
+                    Failure::new(
+                        PROBLEMS,
+                        ManError {
+                            folder: folder.clone(),
+                            source,
+                        },
+                    )
+                })?
+            }
         }
         Ok(OK)
     }

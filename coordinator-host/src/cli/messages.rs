@@ -123,7 +123,11 @@ impl List {
                 [item.state, item.accepted, item.key].map(Option::unwrap_or_default);
             [item.id, state, accepted, key, item.ty]
         });
-        output::table(["ID", "STATE", "ACCEPTED", "KEY", "TYPE"], rows, "no message fits")?;
+        output::table(
+            ["ID", "STATE", "ACCEPTED", "KEY", "TYPE"],
+            rows,
+            "no message fits",
+        )?;
         more(page.next.as_deref())?;
         Ok(OK)
     }

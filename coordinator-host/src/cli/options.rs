@@ -26,8 +26,16 @@ pub(crate) struct Options {
     #[arg(long, global = true, env = "COORDINATOR_URL", value_parser = parse_url)]
     url: Option<Url>,
     /// The API key [default: the first of the local configuration, for a host on this machine]
-    #[arg(long, global = true, env = "COORDINATOR_KEY", hide_env_values = true, value_parser = parse_key)]
-    key: Option<Secret>,
+    // Not `--key`: that is a message's ordering key, and mistaking one for the other would publish a secret.
+    #[arg(
+        long,
+        global = true,
+        value_name = "KEY",
+        env = "COORDINATOR_KEY",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = parse_key)]
+    api_key: Option<Secret>,
 }
 
 /// How to print.
@@ -48,7 +56,9 @@ pub(crate) enum ConfigError {
     )]
     NoFile,
     /// The default address of the host is in a configuration that is wrong.
-    #[error("failed to find the host's address\n  (mend the configuration, or give --url and --key)")]
+    #[error(
+        "failed to find the host's address\n  (mend the configuration, or give --url and --api-key)"
+    )]
     NoAddress(#[source] ConfigErrors),
     /// It is wrong.
     #[error(transparent)]
@@ -82,7 +92,7 @@ impl Options {
 
     /// A client of the host's API.
     pub(crate) fn client(&self) -> Result<Client, ConfigError> {
-        let given_key = self.key.clone().filter(|key| !key.is_empty());
+        let given_key = self.api_key.clone().filter(|key| !key.is_empty());
         match (&self.url, given_key) {
             (Some(url), Some(key)) => Ok(Client::new(url.clone(), Some(key))),
             (Some(url), None) => {

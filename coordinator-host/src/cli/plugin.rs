@@ -64,7 +64,8 @@ fn list(options: &Options) -> Result<u8, Failure> {
         .collect();
     let rows = items.into_iter().map(|running| {
         let [plugin, version, mount, path] =
-            [running.plugin, running.version, running.mount, running.path].map(Option::unwrap_or_default);
+            [running.plugin, running.version, running.mount, running.path]
+                .map(Option::unwrap_or_default);
         [running.name, running.state, plugin, version, mount, path]
     });
     output::table(

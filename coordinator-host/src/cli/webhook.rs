@@ -65,13 +65,17 @@ struct Request {
 /// An argument or the input has another shape. What was found is not repeated: it may be a secret.
 #[derive(Debug, thiserror::Error)]
 enum ShapeError {
-    #[error("`--config` is not the JSON that `{scheme}` needs, at column {column}\n  (expected {{\"secret\": \"…\"}}, or \"secrets\" with a list, and maybe \"tolerance\" in seconds)")]
+    #[error(
+        "`--config` is not the JSON that `{scheme}` needs, at column {column}\n  (expected {{\"secret\": \"…\"}}, or \"secrets\" with a list, and maybe \"tolerance\" in seconds)"
+    )]
     Config { scheme: Scheme, column: usize },
     #[error("`--config` is not text")]
     NotText,
     #[error("`--config` names no secret\n  (expected {{\"secret\": \"…\"}})")]
     NoSecret,
-    #[error("standard input is not a request, at line {line} column {column}\n  (expected {{\"headers\": {{\"name\": \"value\"}}, \"body\": \"…\"}})")]
+    #[error(
+        "standard input is not a request, at line {line} column {column}\n  (expected {{\"headers\": {{\"name\": \"value\"}}, \"body\": \"…\"}})"
+    )]
     Request { line: usize, column: usize },
 }
 
@@ -96,7 +100,8 @@ impl Terms {
     }
 
     fn now(&self) -> i64 {
-        self.now.unwrap_or_else(|| Timestamp::now().as_millis() / 1_000)
+        self.now
+            .unwrap_or_else(|| Timestamp::now().as_millis() / 1_000)
     }
 
     fn verify(&self, options: &Options) -> Result<u8, Failure> {

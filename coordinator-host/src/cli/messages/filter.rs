@@ -46,6 +46,9 @@ impl Period {
 impl Paging {
     /// As the API takes them.
     pub(crate) fn filters(&self) -> [(&'static str, Option<String>); 2] {
-        [("limit", Some(self.limit.to_string())), ("cursor", self.cursor.clone())]
+        [
+            ("limit", Some(self.limit.to_string())),
+            ("cursor", self.cursor.clone()),
+        ]
     }
 }

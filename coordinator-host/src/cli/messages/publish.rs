@@ -23,13 +23,20 @@ pub(crate) struct Publish {
     #[arg(long, value_name = "KEY", value_parser = input::header_value)]
     idempotency_key: Option<String>,
     /// The payload: JSON, @FILE, or - for standard input.
-    #[arg(long, value_name = "JSON", default_value = "{}", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "JSON",
+        default_value = "{}",
+        hide_default_value = true
+    )]
     data: String,
 }
 
 /// The payload is not JSON. What was found is not repeated.
 #[derive(Debug, thiserror::Error)]
-#[error("the payload is not JSON\n  (give --data JSON, --data @FILE, or --data - and standard input)")]
+#[error(
+    "the payload is not JSON\n  (give --data JSON, --data @FILE, or --data - and standard input)"
+)]
 struct NotJson(#[source] serde_json::Error);
 
 /// A CloudEvent in structured mode. The payload keeps its digits: money must not pass through a float.
@@ -84,7 +91,11 @@ impl Publish {
             Format::Json => output::line(reply.text())?,
             Format::Table => {
                 for receipt in reply.read::<Answer>()?.receipts {
-                    let Receipt { id, status, durability } = receipt;
+                    let Receipt {
+                        id,
+                        status,
+                        durability,
+                    } = receipt;
                     output::line(&format!("{status} {id} ({durability})"))?;
                 }
             }

@@ -127,7 +127,11 @@ fn deliveries(deliveries: &[Delivery]) -> Result<(), PrintError> {
         return Ok(());
     }
     output::heading("attempts")?;
-    output::table(["HANDLER", "ATTEMPT", "OUTCOME", "STARTED", "RAN", "ERROR"], failed, "")
+    output::table(
+        ["HANDLER", "ATTEMPT", "OUTCOME", "STARTED", "RAN", "ERROR"],
+        failed,
+        "",
+    )
 }
 
 /// `3`, or within the second replay `r2.3`.

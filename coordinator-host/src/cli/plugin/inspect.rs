@@ -51,17 +51,37 @@ fn print(inspection: &Inspection) -> Result<(), PrintError> {
         ("file", Some(inspection.path.display().to_string())),
         ("size", Some(format!("{} bytes", inspection.size))),
         ("sha256", Some(inspection.sha256.clone())),
-        ("built with", Some(format!("coordinator-sdk {}, ABI {}", head.sdk, head.abi))),
-        ("compiler", Some(format!("{} for {}", head.rustc, head.target))),
+        (
+            "built with",
+            Some(format!("coordinator-sdk {}, ABI {}", head.sdk, head.abi)),
+        ),
+        (
+            "compiler",
+            Some(format!("{} for {}", head.rustc, head.target)),
+        ),
         ("panics", Some(head.panic.clone())),
     ])?;
     let settings = lines(inspection, "setting").map(|line| {
-        let required = if line["required"] == true { "required" } else { "" };
-        [text(line, "setting"), text(line, "kind"), required.to_owned(), text(line, "doc")]
+        let required = if line["required"] == true {
+            "required"
+        } else {
+            ""
+        };
+        [
+            text(line, "setting"),
+            text(line, "kind"),
+            required.to_owned(),
+            text(line, "doc"),
+        ]
     });
     part("settings", ["NAME", "KIND", "", "MEANING"], settings)?;
     let routes = lines(inspection, "route").map(|line| {
-        [text(line, "method"), text(line, "route"), text(line, "access"), text(line, "doc")]
+        [
+            text(line, "method"),
+            text(line, "route"),
+            text(line, "access"),
+            text(line, "doc"),
+        ]
     });
     part("routes", ["METHOD", "PATH", "ACCESS", "MEANING"], routes)?;
     let handlers = lines(inspection, "handler")

@@ -60,7 +60,12 @@ fn print(locked: &[(&PathBuf, Locked)], options: &Options) -> Result<(), output:
         Format::Table => {
             let rows = locked.iter().map(|(file, locked)| {
                 let (name, version) = (locked.name.clone(), locked.version.clone());
-                [name, version, locked.sha256.clone(), file.display().to_string()]
+                [
+                    name,
+                    version,
+                    locked.sha256.clone(),
+                    file.display().to_string(),
+                ]
             });
             output::table(["PLUGIN", "VERSION", "SHA-256", "FILE"], rows, "")
         }

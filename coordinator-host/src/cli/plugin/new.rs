@@ -40,7 +40,9 @@ enum NewError {
     #[error("`{0}` exists already\n  (choose another name, or another folder to begin in)")]
     Exists(PathBuf),
     /// `--sdk` is not the SDK.
-    #[error("`{0}` is not the folder of coordinator-sdk\n  (give the folder `plugin-sdk` of a checkout of Coordinator)")]
+    #[error(
+        "`{0}` is not the folder of coordinator-sdk\n  (give the folder `plugin-sdk` of a checkout of Coordinator)"
+    )]
     NotTheSdk(PathBuf),
     /// Not writable.
     #[error("failed to write `{path}`")]
@@ -121,7 +123,8 @@ impl New {
             return Ok(format!("\"{}\"", env!("CARGO_PKG_VERSION")));
         };
         let not_the_sdk = || NewError::NotTheSdk(path.clone());
-        let manifest = std::fs::read_to_string(path.join("Cargo.toml")).map_err(|_| not_the_sdk())?;
+        let manifest =
+            std::fs::read_to_string(path.join("Cargo.toml")).map_err(|_| not_the_sdk())?;
         if !manifest.contains("name = \"coordinator-sdk\"") {
             return Err(not_the_sdk());
         }

@@ -1,0 +1,9 @@
+//! The command line from outside: the built binary, its exit codes and what it prints.
+#![forbid(unsafe_code)]
+
+mod configuration;
+mod host;
+mod plugin;
+mod run;
+mod usage;
+mod webhook;
