@@ -1,0 +1,13 @@
+//! Plugin files, good and bad, through the loader's public door. The test process is the witness that a bad
+//! file is refused and no more: it goes on to the next test.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod abi;
+mod boundary;
+mod elf;
+mod good;
+mod lent;
+mod plugin_file;
+mod refused;
+mod trust;
+mod unreadable;
