@@ -75,13 +75,21 @@ impl App {
             Arc::new(state),
         )
         .map_err(AppError::Listen)?;
-        Ok(Self { listening, dispatcher, journal, plugins: house.running() })
+        Ok(Self {
+            listening,
+            dispatcher,
+            journal,
+            plugins: house.running(),
+        })
     }
 }
 
 async fn open_journal(config: &Config) -> Result<Arc<dyn Journal>, AppError> {
     let dir = config.server.data_dir.clone();
-    std::fs::create_dir_all(&dir).map_err(|source| AppError::DataDir { dir: dir.clone(), source })?;
+    std::fs::create_dir_all(&dir).map_err(|source| AppError::DataDir {
+        dir: dir.clone(),
+        source,
+    })?;
     let journal = SqliteJournal::open(SqliteOptions {
         dir,
         durability: match config.journal.durability {
@@ -119,25 +127,42 @@ async fn start_dispatch(
         observer: Arc::new(observe::Metrics),
         ..DispatchOptions::default()
     };
-    Dispatcher::start(options, journal, targets).await.map_err(AppError::Dispatch)
+    Dispatcher::start(options, journal, targets)
+        .await
+        .map_err(AppError::Dispatch)
 }
 
 fn routes(house: &House<'_>, wiring: &Wiring) -> Result<RouteTable, AppError> {
-    let mounted = wiring.routes.iter().filter_map(|bound| house.mounted(bound)).collect();
+    let mounted = wiring
+        .routes
+        .iter()
+        .filter_map(|bound| house.mounted(bound))
+        .collect();
     let closed = house.installed.iter().filter_map(|installed| {
         let why = match installed.status() {
             PluginStatus::Ready => return None,
             PluginStatus::Disabled => "is switched off",
-            PluginStatus::Failed => "does not run: see the host's log, and `coordinator plugin list`",
+            PluginStatus::Failed => {
+                "does not run: see the host's log, and `coordinator plugin list`"
+            }
         };
-        Some((installed.config.mount.clone(), format!("plugin `{}` {why}", installed.config.name)))
+        Some((
+            installed.config.mount.clone(),
+            format!("plugin `{}` {why}", installed.config.name),
+        ))
     });
     RouteTable::build(mounted, closed.collect()).map_err(AppError::Route)
 }
 
 fn warn(findings: &[Finding]) {
     for finding in findings {
-        tracing::warn!(check.id = finding.id, "{}: {} ({})", finding.subject, finding.message, finding.hint);
+        tracing::warn!(
+            check.id = finding.id,
+            "{}: {} ({})",
+            finding.subject,
+            finding.message,
+            finding.hint
+        );
     }
 }
 

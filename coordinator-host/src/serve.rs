@@ -37,14 +37,20 @@ impl ServeError {
 
 /// Serves until SIGTERM or SIGINT, then drains within `server.drain_timeout`. A second signal ends at once.
 pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
-    let telemetry = coordinator_telemetry::init(&LogOptions::from(&config.log)).map_err(AppError::Telemetry)?;
+    let telemetry =
+        coordinator_telemetry::init(&LogOptions::from(&config.log)).map_err(AppError::Telemetry)?;
     coordinator_context::refresh_log_level();
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
-    let App { listening, dispatcher, journal, plugins } = App::start(&config, telemetry).await?;
+    let App {
+        listening,
+        dispatcher,
+        journal,
+        plugins,
+    } = App::start(&config, telemetry).await?;
     let address = listening.address;
     tracing::info!(
-        server.address = %address,
+        server.listen = %address,
         version = env!("CARGO_PKG_VERSION"),
         plugins = plugins.len(),
         handlers = dispatcher.handlers().len(),
@@ -62,7 +68,10 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         _ = interrupt.recv() => {}
     }
     let patience = config.server.drain_timeout;
-    tracing::info!(patience_s = patience.as_secs(), "stopping: no new requests or deliveries, what runs is finished");
+    tracing::info!(
+        patience_s = patience.as_secs(),
+        "stopping: no new requests or deliveries, what runs is finished"
+    );
     let drain = async {
         // Requests first: they may still publish.
         server.stop(true).await;
@@ -91,7 +100,9 @@ fn maintain(journal: Arc<dyn Journal>) -> JoinHandle<()> {
         loop {
             ticks.tick().await;
             if let Err(error) = journal.maintain().await {
-                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                let cause = std::error::Error::source(&error)
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
                 tracing::warn!(error = %error, cause, "the journal was not tidied up; it is tried again in a minute");
             }
         }

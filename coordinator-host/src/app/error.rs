@@ -44,9 +44,15 @@ impl AppError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Required { .. } => exit::PLUGIN,
-            Self::Config(_) | Self::Telemetry(_) | Self::Lock(_) | Self::Wiring(_) | Self::DataDir { .. } => exit::CONFIG,
+            Self::Config(_)
+            | Self::Telemetry(_)
+            | Self::Lock(_)
+            | Self::Wiring(_)
+            | Self::DataDir { .. } => exit::CONFIG,
             Self::Journal(sqlite::OpenError::Locked { .. }) | Self::Route(_) => exit::CONFIG,
-            Self::Journal(_) | Self::Egress(_) | Self::Dispatch(_) | Self::Listen(_) => exit::UNAVAILABLE,
+            Self::Journal(_) | Self::Egress(_) | Self::Dispatch(_) | Self::Listen(_) => {
+                exit::UNAVAILABLE
+            }
         }
     }
 }

@@ -50,7 +50,11 @@ impl<'a> House<'a> {
             one.check_required()?;
             installed.push(one);
         }
-        if errors.is_empty() { Ok(Self { installed }) } else { Err(AppError::Config(errors.into())) }
+        if errors.is_empty() {
+            Ok(Self { installed })
+        } else {
+            Err(AppError::Config(errors.into()))
+        }
     }
 
     /// Binds the whole wiring. What the operator says of a plugin that does not run is kept for when it does.
@@ -62,12 +66,18 @@ impl<'a> House<'a> {
                 let loaded = installed.loaded.as_ref()?;
                 let name = installed.config.name.as_str();
                 let mount = installed.config.mount.as_str();
-                Some(coordinator_wiring::Installed { name, mount, manifest: loaded.manifest() })
+                Some(coordinator_wiring::Installed {
+                    name,
+                    mount,
+                    manifest: loaded.manifest(),
+                })
             })
             .collect();
         let away = |id: &str| {
             let instance = id.split('.').next().unwrap_or_default();
-            self.installed.iter().any(|installed| installed.config.name == instance && installed.loaded.is_none())
+            self.installed
+                .iter()
+                .any(|installed| installed.config.name == instance && installed.loaded.is_none())
         };
         let mut overrides = config.wiring.handlers.clone();
         overrides.retain(|id, _| !away(id));
@@ -85,22 +95,37 @@ impl<'a> House<'a> {
     }
 
     pub(super) fn plugin(&self, instance: &str) -> Option<Arc<Plugin>> {
-        self.installed.iter().find(|installed| installed.config.name == instance)?.running()
+        self.installed
+            .iter()
+            .find(|installed| installed.config.name == instance)?
+            .running()
     }
 
     pub(super) fn running(&self) -> Vec<Arc<Plugin>> {
-        self.installed.iter().filter_map(Installed::running).collect()
+        self.installed
+            .iter()
+            .filter_map(Installed::running)
+            .collect()
     }
 
     /// A route with the plugin that answers it and the secrets that verify it; `None` if the plugin does not run.
     pub(super) fn mounted(&self, bound: &BoundRoute) -> Option<MountedRoute> {
-        let installed = self.installed.iter().find(|installed| installed.config.name == bound.instance)?;
-        let Stage::Running(plugin, settings) = &installed.stage else { return None };
+        let installed = self
+            .installed
+            .iter()
+            .find(|installed| installed.config.name == bound.instance)?;
+        let Stage::Running(plugin, settings) = &installed.stage else {
+            return None;
+        };
         let secrets = match &bound.access {
             Access::Verify(verify) => settings.fetched.secrets(&verify.setting),
             Access::Public | Access::Key(_) => Vec::new(),
         };
-        Some(MountedRoute { bound: bound.clone(), plugin: Arc::clone(plugin), secrets })
+        Some(MountedRoute {
+            bound: bound.clone(),
+            plugin: Arc::clone(plugin),
+            secrets,
+        })
     }
 
     pub(super) fn entries(&self) -> Vec<PluginEntry> {
@@ -109,14 +134,27 @@ impl<'a> House<'a> {
 }
 
 impl<'a> Installed<'a> {
-    fn load(loader: &Loader, config: &Config, plugin: &'a PluginConfig, errors: &mut Vec<ConfigError>) -> Self {
+    fn load(
+        loader: &Loader,
+        config: &Config,
+        plugin: &'a PluginConfig,
+        errors: &mut Vec<ConfigError>,
+    ) -> Self {
         if !plugin.enabled {
-            return Self { config: plugin, stage: Stage::Disabled, loaded: None };
+            return Self {
+                config: plugin,
+                stage: Stage::Disabled,
+                loaded: None,
+            };
         }
         let loaded = match loader.load(&plugin.path) {
             Ok(loaded) => loaded,
             Err(error) => {
-                return Self { config: plugin, stage: Stage::Failed(error.to_string()), loaded: None };
+                return Self {
+                    config: plugin,
+                    stage: Stage::Failed(error.to_string()),
+                    loaded: None,
+                };
             }
         };
         let stage = match settings::read(config, &plugin.name, loaded.manifest()) {
@@ -126,7 +164,11 @@ impl<'a> Installed<'a> {
                 Stage::Failed("its settings do not fit".to_owned())
             }
         };
-        Self { config: plugin, stage, loaded: Some(loaded) }
+        Self {
+            config: plugin,
+            stage,
+            loaded: Some(loaded),
+        }
     }
 
     async fn start(&mut self, services: &Services) {
@@ -170,9 +212,10 @@ impl<'a> Installed<'a> {
 
     fn check_required(&self) -> Result<(), AppError> {
         match self.error() {
-            Some(reason) if self.config.required => {
-                Err(AppError::Required { name: self.config.name.clone(), reason: reason.to_owned() })
-            }
+            Some(reason) if self.config.required => Err(AppError::Required {
+                name: self.config.name.clone(),
+                reason: reason.to_owned(),
+            }),
             _ => Ok(()),
         }
     }
@@ -188,7 +231,10 @@ impl<'a> Installed<'a> {
             plugin: manifest.map(|manifest| manifest.name.clone()),
             version: manifest.map(|manifest| manifest.version.clone()),
             sdk: manifest.map(|manifest| manifest.sdk.clone()),
-            sha256: self.loaded.as_ref().map(|loaded| loaded.sha256().to_owned()),
+            sha256: self
+                .loaded
+                .as_ref()
+                .map(|loaded| loaded.sha256().to_owned()),
             error: self.error().map(str::to_owned),
         }
     }
@@ -200,7 +246,12 @@ async fn start(
     settings: &Settings,
     services: &Services,
 ) -> Result<Arc<Plugin>, String> {
-    let policy = settings::policy(&plugin.name, loaded.manifest(), &settings.value, &plugin.allow_hosts);
+    let policy = settings::policy(
+        &plugin.name,
+        loaded.manifest(),
+        &settings.value,
+        &plugin.allow_hosts,
+    );
     let opening = Opening {
         name: plugin.name.clone(),
         settings: settings.value.clone(),
@@ -209,8 +260,13 @@ async fn start(
         loaded,
     };
     match tokio::time::timeout(START_TIMEOUT, Plugin::start(opening)).await {
-        Ok(started) => started.map_err(|error| coordinator_telemetry::redact(&error.to_string()).into_owned()),
-        Err(_) => Err(format!("it did not start within {} s", START_TIMEOUT.as_secs())),
+        Ok(started) => {
+            started.map_err(|error| coordinator_telemetry::redact(&error.to_string()).into_owned())
+        }
+        Err(_) => Err(format!(
+            "it did not start within {} s",
+            START_TIMEOUT.as_secs()
+        )),
     }
 }
 

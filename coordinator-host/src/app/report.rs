@@ -27,11 +27,16 @@ pub(crate) struct PluginReport {
 
 /// Loads what `serve` would load and binds what it would bind; starts nothing.
 pub(crate) fn check(config: &Config) -> CheckReport {
-    let mut report = CheckReport { findings: Vec::new(), plugins: Vec::new() };
+    let mut report = CheckReport {
+        findings: Vec::new(),
+        plugins: Vec::new(),
+    };
     let trust = match install::trust(config) {
         Ok(trust) => trust,
         Err(error) => {
-            report.findings.push(finding("lock-file", "trust.lock_file", error.to_string()));
+            report
+                .findings
+                .push(finding("lock-file", "trust.lock_file", error.to_string()));
             return report;
         }
     };
@@ -49,7 +54,12 @@ pub(crate) fn check(config: &Config) -> CheckReport {
             Err(error) => Some(error.to_string()),
         };
         let (name, path) = (plugin.name.clone(), plugin.path.clone());
-        report.plugins.push(PluginReport { name, path, ok: error.is_none(), error });
+        report.plugins.push(PluginReport {
+            name,
+            path,
+            ok: error.is_none(),
+            error,
+        });
     }
     let views: Vec<_> = loaded
         .iter()
@@ -74,8 +84,12 @@ pub(crate) fn check(config: &Config) -> CheckReport {
 
 fn of_setting(error: &ConfigError) -> Finding {
     let hint = error.hint.clone();
-    let hint = hint.unwrap_or_else(|| "see `coordinator plugin inspect` for what it takes".to_owned());
-    Finding { hint, ..finding("plugin-setting", &error.key, error.problem.clone()) }
+    let hint =
+        hint.unwrap_or_else(|| "see `coordinator plugin inspect` for what it takes".to_owned());
+    Finding {
+        hint,
+        ..finding("plugin-setting", &error.key, error.problem.clone())
+    }
 }
 
 fn finding(id: &'static str, subject: &str, message: String) -> Finding {

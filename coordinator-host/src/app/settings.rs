@@ -20,13 +20,25 @@ pub(super) struct Settings {
 /// # Errors
 ///
 /// Everything that does not fit, each with where it was written.
-pub(super) fn read(config: &Config, name: &str, manifest: &Manifest) -> Result<Settings, ConfigErrors> {
+pub(super) fn read(
+    config: &Config,
+    name: &str,
+    manifest: &Manifest,
+) -> Result<Settings, ConfigErrors> {
     let is_secret = |kind: &str| kind == "secret" || kind == "secrets";
-    let secrets: Vec<&str> =
-        manifest.settings.iter().filter(|s| is_secret(&s.kind)).map(|s| s.name.as_str()).collect();
+    let secrets: Vec<&str> = manifest
+        .settings
+        .iter()
+        .filter(|s| is_secret(&s.kind))
+        .map(|s| s.name.as_str())
+        .collect();
     let fetched = config.plugin_settings(name, &secrets)?;
     let mut value = fetched.expose();
-    for setting in manifest.settings.iter().filter(|setting| setting.kind == "secrets") {
+    for setting in manifest
+        .settings
+        .iter()
+        .filter(|setting| setting.kind == "secrets")
+    {
         // One secret where several may stand: an operator rotates seldom.
         if let Some(one) = value.get_mut(&setting.name).filter(|one| one.is_string()) {
             *one = Value::Array(vec![one.take()]);
@@ -42,9 +54,17 @@ pub(super) fn read(config: &Config, name: &str, manifest: &Manifest) -> Result<S
             key = format!("{key}.{}", problem.key);
         }
         // A setting that is not there was left out where the plugin is installed.
-        let source = config.provenance(&key).or_else(|| config.provenance(&format!("plugins.{name}.path")));
+        let source = config
+            .provenance(&key)
+            .or_else(|| config.provenance(&format!("plugins.{name}.path")));
         let source = source.unwrap_or(Source::Default);
-        ConfigError { source, key, problem: problem.problem, found: None, hint: problem.hint }
+        ConfigError {
+            source,
+            key,
+            problem: problem.problem,
+            found: None,
+            hint: problem.hint,
+        }
     });
     Err(errors.collect::<Vec<_>>().into())
 }
@@ -56,8 +76,12 @@ pub(super) fn policy(
     settings: &Value,
     allow_hosts: &[String],
 ) -> Result<HostPolicy, PolicyError> {
-    let urls = manifest.settings.iter().filter(|setting| setting.kind == "url");
-    let urls: Vec<Url> =
-        urls.filter_map(|setting| settings.get(&setting.name)?.as_str()?.parse().ok()).collect();
+    let urls = manifest
+        .settings
+        .iter()
+        .filter(|setting| setting.kind == "url");
+    let urls: Vec<Url> = urls
+        .filter_map(|setting| settings.get(&setting.name)?.as_str()?.parse().ok())
+        .collect();
     HostPolicy::new(name, &urls, allow_hosts.iter().map(String::as_str))
 }

@@ -29,7 +29,11 @@ impl PluginHandler {
 
 impl Target for PluginHandler {
     fn spec(&self) -> HandlerSpec {
-        HandlerSpec { id: self.bound.id.clone(), types: vec![self.bound.ty.clone()], from: StartFrom::Now }
+        HandlerSpec {
+            id: self.bound.id.clone(),
+            types: vec![self.bound.ty.clone()],
+            from: StartFrom::Now,
+        }
     }
 
     fn terms(&self) -> HandlerTerms {
@@ -51,9 +55,22 @@ impl Target for PluginHandler {
             replay: u64::from(delivery.replay),
         };
         let body = SharedBytes::from(message.data.clone());
-        let scope = Scope::Delivery { delivery: Box::new(delivery.clone()), emits: Mutex::new(Some(Vec::new())) };
-        let port = Arc::new(Port::new(Arc::clone(self.plugin.shared()), scope, message.trace));
-        let call = self.plugin.call(op::HANDLE, self.bound.index, Arc::clone(&port), meta.encode(), body);
+        let scope = Scope::Delivery {
+            delivery: Box::new(delivery.clone()),
+            emits: Mutex::new(Some(Vec::new())),
+        };
+        let port = Arc::new(Port::new(
+            Arc::clone(self.plugin.shared()),
+            scope,
+            message.trace,
+        ));
+        let call = self.plugin.call(
+            op::HANDLE,
+            self.bound.index,
+            Arc::clone(&port),
+            meta.encode(),
+            body,
+        );
         Box::pin(async move {
             let answer = call.await;
             let emits = port.end();
@@ -71,6 +88,9 @@ fn reply(answer: &Outcome, emits: Vec<coordinator_journal::NewMessage>) -> Reply
     match answer.code {
         outcome::DEAD => Reply::Dead { chain },
         outcome::PANICKED => Reply::Panicked { chain },
-        _ => Reply::Retry { after: after_ms.map(Duration::from_millis), chain },
+        _ => Reply::Retry {
+            after: after_ms.map(Duration::from_millis),
+            chain,
+        },
     }
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use coordinator_abi::Code;
-use coordinator_abi::log::{self as abi, Field, LogTableRef, Receive, Registered, interest, kind, level};
+use coordinator_abi::log::{
+    self as abi, Field, LogTableRef, Receive, Registered, interest, kind, level,
+};
 use tracing::field::Value;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata, dispatcher, span};
@@ -50,7 +52,9 @@ impl Callsite for Site {
     fn set_interest(&self, _: Interest) {}
 
     fn metadata(&self) -> &Metadata<'_> {
-        self.metadata.get().expect("a site is registered after its metadata is set")
+        self.metadata
+            .get()
+            .expect("a site is registered after its metadata is set")
     }
 }
 
@@ -125,10 +129,19 @@ impl Receive for Bridge {
     fn register(callsite: &abi::Callsite<'_>) -> Registered {
         let mut sites = SITES.write().unwrap_or_else(PoisonError::into_inner);
         if sites.len() >= MAX_SITES {
-            return Registered { id: u64::MAX, interest: interest::NEVER };
+            return Registered {
+                id: u64::MAX,
+                interest: interest::NEVER,
+            };
         }
-        let names: Vec<&'static str> = callsite.fields.iter().map(|name| leak(name.as_str())).collect();
-        let site: &'static Site = Box::leak(Box::new(Site { metadata: OnceLock::new() }));
+        let names: Vec<&'static str> = callsite
+            .fields
+            .iter()
+            .map(|name| leak(name.as_str()))
+            .collect();
+        let site: &'static Site = Box::leak(Box::new(Site {
+            metadata: OnceLock::new(),
+        }));
         let metadata = site.metadata.get_or_init(|| {
             Metadata::new(
                 leak(callsite.name.as_str()),
@@ -137,8 +150,15 @@ impl Receive for Bridge {
                 Some(leak(callsite.file.as_str())),
                 Some(callsite.line),
                 None,
-                FieldSet::new(Box::leak(names.into_boxed_slice()), identify_callsite!(site)),
-                if callsite.is_span { Kind::SPAN } else { Kind::EVENT },
+                FieldSet::new(
+                    Box::leak(names.into_boxed_slice()),
+                    identify_callsite!(site),
+                ),
+                if callsite.is_span {
+                    Kind::SPAN
+                } else {
+                    Kind::EVENT
+                },
             )
         });
         let id = sites.len() as u64;
@@ -157,17 +177,22 @@ impl Receive for Bridge {
     }
 
     fn enabled(id: u64) -> bool {
-        metadata(id).is_some_and(|metadata| dispatcher::get_default(|dispatch| dispatch.enabled(metadata)))
+        metadata(id)
+            .is_some_and(|metadata| dispatcher::get_default(|dispatch| dispatch.enabled(metadata)))
     }
 
     fn event(id: u64, fields: &[Field<'_>]) {
         if let Some(metadata) = metadata(id) {
-            with_values(metadata, fields, |values| tracing::Event::dispatch(metadata, values));
+            with_values(metadata, fields, |values| {
+                tracing::Event::dispatch(metadata, values)
+            });
         }
     }
 
     fn new_span(id: u64, fields: &[Field<'_>]) -> u64 {
-        let Some(metadata) = metadata(id) else { return 1 };
+        let Some(metadata) = metadata(id) else {
+            return 1;
+        };
         with_values(metadata, fields, |values| {
             let attributes = span::Attributes::new(metadata, values);
             dispatcher::get_default(|dispatch| dispatch.new_span(&attributes).into_u64())
@@ -178,7 +203,9 @@ impl Receive for Bridge {
         let Some(metadata) = metadata(id) else { return };
         with_values(metadata, fields, |values| {
             let record = span::Record::new(values);
-            dispatcher::get_default(|dispatch| dispatch.record(&span::Id::from_u64(span.max(1)), &record));
+            dispatcher::get_default(|dispatch| {
+                dispatch.record(&span::Id::from_u64(span.max(1)), &record)
+            });
         });
     }
 
@@ -191,7 +218,11 @@ impl Receive for Bridge {
     }
 
     fn clone_span(span: u64) -> u64 {
-        dispatcher::get_default(|dispatch| dispatch.clone_span(&span::Id::from_u64(span.max(1))).into_u64())
+        dispatcher::get_default(|dispatch| {
+            dispatch
+                .clone_span(&span::Id::from_u64(span.max(1)))
+                .into_u64()
+        })
     }
 
     fn close(span: u64) -> bool {

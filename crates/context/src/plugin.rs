@@ -86,17 +86,36 @@ impl Plugin {
     ///
     /// If it does not take its settings, or fails to start.
     pub async fn start(opening: Opening) -> Result<Arc<Self>, StartError> {
-        let Opening { name, loaded, settings, policy, services } = opening;
-        let shared = Arc::new(Shared { instance: name, services, policy: Arc::new(policy) });
-        let plugin = Self { instance: loaded.open(), shared, loaded };
+        let Opening {
+            name,
+            loaded,
+            settings,
+            policy,
+            services,
+        } = opening;
+        let shared = Arc::new(Shared {
+            instance: name,
+            services,
+            policy: Arc::new(policy),
+        });
+        let plugin = Self {
+            instance: loaded.open(),
+            shared,
+            loaded,
+        };
         let port = Port::new(Arc::clone(&plugin.shared), Scope::Start, None);
         let settings = settings.to_string().into();
-        let answer = plugin.call(op::START, 0, Arc::new(port), SharedBytes::new(), settings).await;
+        let answer = plugin
+            .call(op::START, 0, Arc::new(port), SharedBytes::new(), settings)
+            .await;
         if answer.is_ok() {
             return Ok(Arc::new(plugin));
         }
         let chain = FailureMeta::of(&answer).chain;
-        Err(StartError { name: plugin.shared.instance.clone(), chain })
+        Err(StartError {
+            name: plugin.shared.instance.clone(),
+            chain,
+        })
     }
 
     /// Instance name.
@@ -124,14 +143,22 @@ impl Plugin {
     /// What it says instead, outermost first.
     pub async fn health(&self) -> Result<(), Vec<String>> {
         let port = Arc::new(Port::new(Arc::clone(&self.shared), Scope::Start, None));
-        let answer = self.call(op::HEALTH, 0, port, SharedBytes::new(), SharedBytes::new()).await;
-        if answer.is_ok() { Ok(()) } else { Err(FailureMeta::of(&answer).chain) }
+        let answer = self
+            .call(op::HEALTH, 0, port, SharedBytes::new(), SharedBytes::new())
+            .await;
+        if answer.is_ok() {
+            Ok(())
+        } else {
+            Err(FailureMeta::of(&answer).chain)
+        }
     }
 
     /// Ends it. Nothing may be called after it.
     pub async fn stop(&self) {
         let port = Arc::new(Port::new(Arc::clone(&self.shared), Scope::Start, None));
-        let answer = self.call(op::STOP, 0, port, SharedBytes::new(), SharedBytes::new()).await;
+        let answer = self
+            .call(op::STOP, 0, port, SharedBytes::new(), SharedBytes::new())
+            .await;
         if !answer.is_ok() {
             let reason = FailureMeta::of(&answer).chain.join(": ");
             tracing::warn!(plugin.name = %self.name(), error = %reason, "plugin `{}` did not stop cleanly", self.name());
@@ -142,7 +169,9 @@ impl Plugin {
     pub async fn route(&self, index: u32, request: RouteRequest<'_>) -> RouteReply {
         let port = Port::new(Arc::clone(&self.shared), Scope::Route, Some(request.trace));
         let meta = request.meta.encode_with(request.headers);
-        let answer = self.call(op::ROUTE, index, Arc::new(port), meta, request.body.into()).await;
+        let answer = self
+            .call(op::ROUTE, index, Arc::new(port), meta, request.body.into())
+            .await;
         reply(answer)
     }
 
@@ -172,7 +201,10 @@ fn reply(answer: Outcome) -> RouteReply {
     };
     match answer.code {
         outcome::OK => match ResponseMeta::decode(&answer.meta) {
-            Ok(head) => RouteReply::Response { head, body: answer.body.into_bytes() },
+            Ok(head) => RouteReply::Response {
+                head,
+                body: answer.body.into_bytes(),
+            },
             Err(malformed) => internal(vec![malformed.to_string()]),
         },
         outcome::FAILED => match serde_json::from_slice::<RouteFailure>(&answer.meta) {

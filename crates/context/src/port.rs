@@ -7,12 +7,16 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use coordinator_abi::call::{FailureMeta, HttpMeta, PublishMeta, PublishReply, ReceiptMeta, ResponseMeta, json};
+use coordinator_abi::call::{
+    FailureMeta, HttpMeta, PublishMeta, PublishReply, ReceiptMeta, ResponseMeta, json,
+};
 use coordinator_abi::code::outcome;
 use coordinator_abi::fields::Fields;
 use coordinator_abi::log::LogTableRef;
 use coordinator_abi::{Code, Lend, Outcome, RawFuture, SharedBytes};
-use coordinator_egress::{Egress, EgressError, EgressErrorKind, HostPolicy, OutboundRequest, OutboundResponse};
+use coordinator_egress::{
+    Egress, EgressError, EgressErrorKind, HostPolicy, OutboundRequest, OutboundResponse,
+};
 use coordinator_journal::{Delivery, NewMessage, PublishError, ReceiptStatus};
 use coordinator_message::{MessageId, Timestamp, TraceParent};
 use tokio::runtime::Handle;
@@ -52,14 +56,22 @@ pub(crate) enum Scope {
     /// A route: what it publishes is durable when the publish returns.
     Route,
     /// A delivery: what it publishes is kept until its ack. `None` once the call has ended.
-    Delivery { delivery: Box<Delivery>, emits: Mutex<Option<Vec<NewMessage>>> },
+    Delivery {
+        delivery: Box<Delivery>,
+        emits: Mutex<Option<Vec<NewMessage>>>,
+    },
 }
 
 type Published = Result<PublishReply, (Code, FailureMeta)>;
 
 impl Port {
     pub(crate) fn new(shared: Arc<Shared>, scope: Scope, trace: Option<TraceParent>) -> Self {
-        Self { shared, scope, trace, http_calls: AtomicU32::new(0) }
+        Self {
+            shared,
+            scope,
+            trace,
+            http_calls: AtomicU32::new(0),
+        }
     }
 
     /// Ends a delivery: what it published so far. Later publishes are refused.
@@ -80,7 +92,15 @@ impl Port {
     }
 
     async fn accept(&self, meta: &[u8], payloads: SharedBytes) -> Published {
-        let rejected = |error: &dyn std::error::Error| (outcome::REJECTED, FailureMeta { after_ms: None, chain: chain(error) });
+        let rejected = |error: &dyn std::error::Error| {
+            (
+                outcome::REJECTED,
+                FailureMeta {
+                    after_ms: None,
+                    chain: chain(error),
+                },
+            )
+        };
         let meta: PublishMeta = serde_json::from_slice(meta).map_err(|error| rejected(&error))?;
         let payloads = payloads.into_bytes();
         let mut fields = Fields::new(&payloads);
@@ -91,7 +111,9 @@ impl Port {
         }
         match &self.scope {
             Scope::Start => {
-                let failure = FailureMeta::new("a plugin publishes from its routes and handlers, not while it starts");
+                let failure = FailureMeta::new(
+                    "a plugin publishes from its routes and handlers, not while it starts",
+                );
                 Err((outcome::REJECTED, failure))
             }
             Scope::Route => self.publish_now(items).await,
@@ -99,18 +121,33 @@ impl Port {
         }
     }
 
-    async fn publish_now(&self, items: Vec<(coordinator_abi::call::PublishItem, Bytes)>) -> Published {
+    async fn publish_now(
+        &self,
+        items: Vec<(coordinator_abi::call::PublishItem, Bytes)>,
+    ) -> Published {
         let publisher = &self.shared.services.publisher;
         let (origin, now) = (self.origin(), Timestamp::now());
         let mut batch = Vec::with_capacity(items.len());
         for (item, payload) in items {
             let message = publisher.prepare(item, payload, &origin, MessageId::new(now), now);
             batch.push(message.map_err(|error| {
-                (outcome::REJECTED, FailureMeta { after_ms: None, chain: chain(&error) })
+                (
+                    outcome::REJECTED,
+                    FailureMeta {
+                        after_ms: None,
+                        chain: chain(&error),
+                    },
+                )
             })?);
         }
-        let receipts = publisher.publish(batch).await.map_err(|error| unpublished(&error))?;
-        for receipt in receipts.iter().filter(|receipt| receipt.status == ReceiptStatus::Conflict) {
+        let receipts = publisher
+            .publish(batch)
+            .await
+            .map_err(|error| unpublished(&error))?;
+        for receipt in receipts
+            .iter()
+            .filter(|receipt| receipt.status == ReceiptStatus::Conflict)
+        {
             tracing::warn!(
                 plugin.name = %self.shared.instance,
                 cloudevents.event_id = %receipt.id,
@@ -122,7 +159,9 @@ impl Port {
             id: receipt.id.to_string(),
             duplicate: receipt.status != ReceiptStatus::Accepted,
         });
-        Ok(PublishReply { receipts: receipts.collect() })
+        Ok(PublishReply {
+            receipts: receipts.collect(),
+        })
     }
 
     /// Checked now, stored with the ack: the ids are those that another run of this delivery would give.
@@ -134,22 +173,39 @@ impl Port {
     ) -> Published {
         let mut emits = lock(emits);
         let Some(emits) = emits.as_mut() else {
-            let failure = FailureMeta::new("the delivery has ended: nothing can be published for it any more");
+            let failure = FailureMeta::new(
+                "the delivery has ended: nothing can be published for it any more",
+            );
             return Err((outcome::REJECTED, failure));
         };
         let (origin, now) = (self.origin(), Timestamp::now());
         let mut batch = Vec::with_capacity(items.len());
         for (item, payload) in items {
             let index = u32::try_from(emits.len() + batch.len()).unwrap_or(u32::MAX);
-            let prepared =
-                self.shared.services.publisher.prepare(item, payload, &origin, delivery.emit_id(index), now);
-            let mut message = prepared
-                .map_err(|error| (outcome::REJECTED, FailureMeta { after_ms: None, chain: chain(&error) }))?;
+            let prepared = self.shared.services.publisher.prepare(
+                item,
+                payload,
+                &origin,
+                delivery.emit_id(index),
+                now,
+            );
+            let mut message = prepared.map_err(|error| {
+                (
+                    outcome::REJECTED,
+                    FailureMeta {
+                        after_ms: None,
+                        chain: chain(&error),
+                    },
+                )
+            })?;
             message.envelope.correlation = delivery.message.correlation;
             message.envelope.cause = Some(delivery.message.id);
             batch.push(message);
         }
-        let receipt = |message: &NewMessage| ReceiptMeta { id: message.envelope.id.to_string(), duplicate: false };
+        let receipt = |message: &NewMessage| ReceiptMeta {
+            id: message.envelope.id.to_string(),
+            duplicate: false,
+        };
         let receipts = batch.iter().map(receipt).collect();
         emits.extend(batch);
         Ok(PublishReply { receipts })
@@ -180,13 +236,21 @@ impl Port {
     /// UUIDv5 of delivery, replay number and call number: every attempt of a delivery says the same, so that the
     /// other side can tell a repeat from a new call.
     fn idempotency_key(&self, method: &str) -> Option<String> {
-        let Scope::Delivery { delivery, .. } = &self.scope else { return None };
+        let Scope::Delivery { delivery, .. } = &self.scope else {
+            return None;
+        };
         if matches!(method, "GET" | "HEAD" | "OPTIONS") {
             return None;
         }
         let number = self.http_calls.fetch_add(1, Ordering::Relaxed);
         let scope = format!("{}/http", delivery.token.handler);
-        Some(delivery.message.id.emitted(&scope, delivery.replay, number).to_string())
+        Some(
+            delivery
+                .message
+                .id
+                .emitted(&scope, delivery.replay, number)
+                .to_string(),
+        )
     }
 }
 
@@ -196,7 +260,10 @@ impl Lend for Port {
     fn publish(self: Arc<Self>, meta: SharedBytes, payloads: SharedBytes) -> RawFuture {
         RawFuture::new(async move {
             match self.accept(&meta, payloads).await {
-                Ok(reply) => Outcome { meta: json(&reply), ..Outcome::ok() },
+                Ok(reply) => Outcome {
+                    meta: json(&reply),
+                    ..Outcome::ok()
+                },
                 Err((code, failure)) => Outcome::with_meta(code, failure.encode()),
             }
         })
@@ -215,12 +282,18 @@ impl Lend for Port {
             match self.call_out(meta, body.into_bytes()).await {
                 Ok(response) => answered(response),
                 Err(error) => {
-                    let failure = FailureMeta { after_ms: None, chain: chain(&error) };
+                    let failure = FailureMeta {
+                        after_ms: None,
+                        chain: chain(&error),
+                    };
                     Outcome::with_meta(egress_code(error.kind()), failure.encode())
                 }
             }
         };
-        RawFuture::new(Entered { inner: Box::pin(call), io })
+        RawFuture::new(Entered {
+            inner: Box::pin(call),
+            io,
+        })
     }
 
     fn sleep(self: Arc<Self>, time: Duration) -> RawFuture {
@@ -229,7 +302,10 @@ impl Lend for Port {
             tokio::time::sleep(time).await;
             Outcome::ok()
         };
-        RawFuture::new(Entered { inner: Box::pin(sleep), io })
+        RawFuture::new(Entered {
+            inner: Box::pin(sleep),
+            io,
+        })
     }
 
     fn now(&self) -> i64 {
@@ -260,12 +336,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// `Retry-After` in seconds, whichever form it came in: a plugin need not parse dates.
 fn answered(response: OutboundResponse) -> Outcome {
     let after = response.retry_after(SystemTime::now());
-    let headers = response.headers.into_iter().map(|(name, value)| match after {
-        Some(after) if name == "retry-after" => (name, after.as_secs().to_string().into_bytes()),
-        _ => (name, value.into_bytes()),
-    });
-    let head = ResponseMeta { status: response.status, headers: headers.collect() };
-    Outcome { code: outcome::OK, meta: head.encode(), body: response.body.into() }
+    let headers = response
+        .headers
+        .into_iter()
+        .map(|(name, value)| match after {
+            Some(after) if name == "retry-after" => {
+                (name, after.as_secs().to_string().into_bytes())
+            }
+            _ => (name, value.into_bytes()),
+        });
+    let head = ResponseMeta {
+        status: response.status,
+        headers: headers.collect(),
+    };
+    Outcome {
+        code: outcome::OK,
+        meta: head.encode(),
+        body: response.body.into(),
+    }
 }
 
 fn unpublished(error: &PublishError) -> (Code, FailureMeta) {
@@ -274,7 +362,13 @@ fn unpublished(error: &PublishError) -> (Code, FailureMeta) {
         PublishError::Unavailable { retry_after, .. } => (outcome::UNAVAILABLE, retry_after),
     };
     let after_ms = u64::try_from(after.as_millis()).ok();
-    (code, FailureMeta { after_ms, chain: chain(error) })
+    (
+        code,
+        FailureMeta {
+            after_ms,
+            chain: chain(error),
+        },
+    )
 }
 
 fn egress_code(kind: EgressErrorKind) -> Code {
@@ -282,7 +376,9 @@ fn egress_code(kind: EgressErrorKind) -> Code {
         EgressErrorKind::Invalid => outcome::REJECTED,
         EgressErrorKind::Forbidden => outcome::FORBIDDEN,
         EgressErrorKind::Timeout => outcome::TIMEOUT,
-        EgressErrorKind::Connect | EgressErrorKind::TooLarge | EgressErrorKind::Protocol => outcome::UNAVAILABLE,
+        EgressErrorKind::Connect | EgressErrorKind::TooLarge | EgressErrorKind::Protocol => {
+            outcome::UNAVAILABLE
+        }
     }
 }
 

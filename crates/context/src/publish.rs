@@ -76,7 +76,10 @@ impl Publisher {
         })?;
         let mut envelope = Envelope::new(id, ty, origin.source.clone(), now, payload);
         envelope.lane.clone_from(&known.lane);
-        envelope.key = item.key;
+        envelope.key = match (item.key, &known.key) {
+            (None, Some(field)) => key_of(&envelope.data, field),
+            (key, _) => key,
+        };
         envelope.subject = item.subject;
         envelope.trace = origin.trace;
         Ok(NewMessage {
@@ -92,18 +95,35 @@ impl Publisher {
     ///
     /// If the journal is full or cannot be written.
     pub async fn publish(&self, batch: Vec<NewMessage>) -> Result<Vec<Receipt>, PublishError> {
-        let types: Vec<_> = batch.iter().map(|message| message.envelope.ty.clone()).collect();
+        let types: Vec<_> = batch
+            .iter()
+            .map(|message| message.envelope.ty.clone())
+            .collect();
         let published = self.journal.publish(batch).await;
         for (index, ty) in types.iter().enumerate() {
             let outcome = match &published {
                 Ok(receipts) => match receipts.get(index).map(|receipt| receipt.status) {
                     Some(ReceiptStatus::Accepted) | None => PublishOutcome::Accepted,
-                    Some(ReceiptStatus::Duplicate | ReceiptStatus::Conflict) => PublishOutcome::Duplicate,
+                    Some(ReceiptStatus::Duplicate | ReceiptStatus::Conflict) => {
+                        PublishOutcome::Duplicate
+                    }
                 },
                 Err(_) => PublishOutcome::Refused,
             };
             metric::messages_published(ty.as_str(), outcome, 1);
         }
         published
+    }
+}
+
+/// The ordering key that the type declares, where its publisher gave none: text as it is, other scalars as JSON.
+fn key_of(payload: &[u8], field: &str) -> Option<String> {
+    let payload: serde_json::Value = serde_json::from_slice(payload).ok()?;
+    match payload.get(field)? {
+        serde_json::Value::String(text) => Some(text.clone()),
+        scalar @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => {
+            Some(scalar.to_string())
+        }
+        _ => None,
     }
 }

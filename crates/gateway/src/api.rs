@@ -15,11 +15,18 @@ use crate::Problem;
 /// The paths of the API.
 pub(crate) fn configure(scope: &mut web::ServiceConfig) {
     scope
-        .service(web::resource("/messages").route(web::get().to(messages::list)).route(web::post().to(publish::publish)))
+        .service(
+            web::resource("/messages")
+                .route(web::get().to(messages::list))
+                .route(web::post().to(publish::publish)),
+        )
         .route("/messages/{id}", web::get().to(messages::show))
         .route("/messages/{id}/replay", web::post().to(messages::replay))
         .route("/dead-letters", web::get().to(dead_letters::list))
-        .route("/dead-letters/{id}/replay", web::post().to(dead_letters::replay))
+        .route(
+            "/dead-letters/{id}/replay",
+            web::post().to(dead_letters::replay),
+        )
         .route("/handlers", web::get().to(handlers::list))
         .route("/handlers/{id}/pause", web::post().to(handlers::pause))
         .route("/handlers/{id}/resume", web::post().to(handlers::resume))
@@ -28,5 +35,8 @@ pub(crate) fn configure(scope: &mut web::ServiceConfig) {
 }
 
 async fn nothing() -> Result<HttpResponse, Problem> {
-    Err(Problem::not_found("no-such-resource", "the API has nothing at this path and method"))
+    Err(Problem::not_found(
+        "no-such-resource",
+        "the API has nothing at this path and method",
+    ))
 }

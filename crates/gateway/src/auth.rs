@@ -17,7 +17,11 @@ impl ApiKeys {
     /// Of these keys.
     #[must_use]
     pub fn new(keys: &[ApiKey]) -> Self {
-        Self(keys.iter().map(|key| (key.name.clone(), hash(key.secret.expose()))).collect())
+        Self(
+            keys.iter()
+                .map(|key| (key.name.clone(), hash(key.secret.expose())))
+                .collect(),
+        )
     }
 
     /// The name of the key that the request carries.
@@ -26,11 +30,22 @@ impl ApiKeys {
     ///
     /// 401, saying what is missing.
     pub(crate) fn check(&self, request: &HttpRequest) -> Result<&str, Problem> {
-        let refuse = |detail: &str| Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail));
+        let refuse = |detail: &str| {
+            Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                detail,
+            ))
+        };
         if self.0.is_empty() {
-            return refuse("no API key is configured on this host: add `[api.keys.NAME] secret = \"env:…\"`");
+            return refuse(
+                "no API key is configured on this host: add `[api.keys.NAME] secret = \"env:…\"`",
+            );
         }
-        let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let header = request
+            .headers()
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
         let Some(token) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
             return refuse("this needs an API key: send `Authorization: Bearer KEY`");
         };

@@ -21,7 +21,10 @@ pub(crate) async fn read(
     limit: usize,
     timeout: Duration,
 ) -> Result<Bytes, Problem> {
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit));
     }
@@ -29,7 +32,11 @@ pub(crate) async fn read(
         Ok(body) => body,
         Err(_) => {
             let detail = format!("the body did not arrive within {} s", timeout.as_secs());
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail))
+            Err(Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body-timeout",
+                detail,
+            ))
         }
     }
 }
@@ -40,7 +47,9 @@ async fn collect(mut payload: web::Payload, limit: usize) -> Result<Bytes, Probl
     let mut more: Option<BytesMut> = None;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Problem::bad_request("broken-body", "the body broke off"))?;
-        let so_far = more.as_ref().map_or(first.as_ref().map_or(0, Bytes::len), BytesMut::len);
+        let so_far = more
+            .as_ref()
+            .map_or(first.as_ref().map_or(0, Bytes::len), BytesMut::len);
         if so_far + chunk.len() > limit {
             return Err(too_large(limit));
         }

@@ -44,40 +44,69 @@ struct Structured<'a> {
 
 /// Reads the request's events, and whether they are a batch.
 pub(crate) fn read(request: &HttpRequest, body: &Bytes) -> Result<Vec<Event>, Problem> {
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mime = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let content_type = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let mime = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match mime.as_str() {
         "application/cloudevents+json" => Ok(vec![structured(parse(body)?, 0)?]),
         "application/cloudevents-batch+json" => batch(body),
-        "application/json" if request.headers().contains_key("ce-type") => Ok(vec![binary(request, body)?]),
+        "application/json" if request.headers().contains_key("ce-type") => {
+            Ok(vec![binary(request, body)?])
+        }
         _ => {
             let detail = "expected `application/cloudevents+json`, `application/cloudevents-batch+json`, or \
                           `application/json` with `ce-*` headers";
-            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail))
+            Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                detail,
+            ))
         }
     }
 }
 
 fn parse<'a, T: Deserialize<'a>>(body: &'a Bytes) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| Problem::bad_request("malformed-event", error.to_string()))
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::bad_request("malformed-event", error.to_string()))
 }
 
 fn batch(body: &Bytes) -> Result<Vec<Event>, Problem> {
     let events: Vec<Structured<'_>> = parse(body)?;
     if events.is_empty() || events.len() > MAX_BATCH {
-        let detail = format!("a batch holds 1 to {MAX_BATCH} events, this one {}", events.len());
+        let detail = format!(
+            "a batch holds 1 to {MAX_BATCH} events, this one {}",
+            events.len()
+        );
         return Err(Problem::bad_request("batch-size", detail));
     }
-    events.into_iter().enumerate().map(|(index, event)| structured(event, index)).collect()
+    events
+        .into_iter()
+        .enumerate()
+        .map(|(index, event)| structured(event, index))
+        .collect()
 }
 
 fn structured(event: Structured<'_>, index: usize) -> Result<Event, Problem> {
-    if event.specversion.as_deref().is_some_and(|version| version != "1.0") {
+    if event
+        .specversion
+        .as_deref()
+        .is_some_and(|version| version != "1.0")
+    {
         let detail = "this host speaks CloudEvents `specversion` 1.0";
         return Err(Problem::bad_request("malformed-event", detail).index(index));
     }
     let Some(data) = event.data else {
-        return Err(Problem::bad_request("malformed-event", "the event has no `data`").index(index));
+        return Err(
+            Problem::bad_request("malformed-event", "the event has no `data`").index(index),
+        );
     };
     Ok(Event {
         ty: event.ty,
@@ -91,8 +120,16 @@ fn structured(event: Structured<'_>, index: usize) -> Result<Event, Problem> {
 }
 
 fn binary(request: &HttpRequest, body: &Bytes) -> Result<Event, Problem> {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let time = header("ce-time").map(|text| Timestamp::parse(&text)).transpose();
+    let header = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
+    let time = header("ce-time")
+        .map(|text| Timestamp::parse(&text))
+        .transpose();
     Ok(Event {
         ty: header("ce-type").unwrap_or_default(),
         source: header("ce-source"),

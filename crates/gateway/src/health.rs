@@ -26,9 +26,14 @@ pub(crate) async fn live() -> HttpResponse {
 /// It can take messages. `?verbose` shows each check.
 pub(crate) async fn ready(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
     let checks = checks(&state).await;
-    let status = ["failed", "degraded"].into_iter().find(|bad| checks.iter().any(|check| check.status == *bad));
+    let status = ["failed", "degraded"]
+        .into_iter()
+        .find(|bad| checks.iter().any(|check| check.status == *bad));
     let mut body = json!({"status": status.unwrap_or("ok")});
-    let verbose = request.query_string().split('&').any(|pair| pair == "verbose" || pair.starts_with("verbose="));
+    let verbose = request
+        .query_string()
+        .split('&')
+        .any(|pair| pair == "verbose" || pair.starts_with("verbose="));
     if verbose || status.is_some() {
         body["checks"] = json!(checks);
     }
@@ -44,7 +49,11 @@ pub(crate) async fn health(state: web::Data<State>) -> HttpResponse {
     let journal = state.publisher.journal().probe().await.is_ok();
     let status = if journal { "OK" } else { "UNAVAILABLE" };
     let body = json!({"overall_status": status, "detailed_status": {"database_status": status}});
-    if journal { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+    if journal {
+        HttpResponse::Ok().json(body)
+    } else {
+        HttpResponse::ServiceUnavailable().json(body)
+    }
 }
 
 /// The Prometheus page.
@@ -61,7 +70,9 @@ pub(crate) async fn metrics(state: web::Data<State>) -> HttpResponse {
             metric::handler_load(&handler.handler, load);
         }
     }
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body((state.metrics)())
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body((state.metrics)())
 }
 
 async fn checks(state: &State) -> Vec<Check> {
@@ -71,18 +82,36 @@ async fn checks(state: &State) -> Vec<Check> {
         status: if journal.is_ok() { "ok" } else { "failed" },
         detail: journal.err().map(|error| Chain(&error).to_string()),
     }];
-    for plugin in state.plugins.iter().filter(|plugin| plugin.state != PluginStatus::Disabled) {
+    for plugin in state
+        .plugins
+        .iter()
+        .filter(|plugin| plugin.state != PluginStatus::Disabled)
+    {
         let status = match (plugin.state, plugin.required) {
             (PluginStatus::Failed, true) => "failed",
             (PluginStatus::Failed, false) => "degraded",
             _ => "ok",
         };
-        let detail = plugin.error.as_ref().map(|error| error.lines().next().unwrap_or_default().to_owned());
-        checks.push(Check { name: format!("plugin {}", plugin.name), status, detail });
+        let detail = plugin
+            .error
+            .as_ref()
+            .map(|error| error.lines().next().unwrap_or_default().to_owned());
+        checks.push(Check {
+            name: format!("plugin {}", plugin.name),
+            status,
+            detail,
+        });
     }
-    for handler in state.handlers.list().iter().filter(|handler| handler.state != "running") {
+    for handler in state
+        .handlers
+        .list()
+        .iter()
+        .filter(|handler| handler.state != "running")
+    {
         let detail = match handler.state {
-            "stuck" => "it blocks its thread longer than its timeout; it is paused until the thread returns",
+            "stuck" => {
+                "it blocks its thread longer than its timeout; it is paused until the thread returns"
+            }
             _ => "paused by an operator",
         };
         checks.push(Check {

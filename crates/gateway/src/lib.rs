@@ -18,4 +18,4 @@ mod state;
 pub use problem::Problem;
 pub use routes::{MountedRoute, RouteError, RouteTable};
 pub use server::{Listening, ServeError, listen};
-pub use state::{Handlers, HandlerView, PluginEntry, PluginStatus, State};
+pub use state::{HandlerView, Handlers, PluginEntry, PluginStatus, State};

@@ -3,7 +3,9 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use actix_web::http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use bytes::Bytes;
 use coordinator_abi::call::{ResponseMeta, RouteMeta};
@@ -14,13 +16,17 @@ use coordinator_webhooks::{Scheme, SchemeConfig, VerifyRequest, verify};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
+use crate::body;
 use crate::problem::Problem;
 use crate::routes::{Entry, Found, Guard};
 use crate::state::State;
-use crate::body;
 
 /// Everything that no fixed path of the host answers.
-pub(crate) async fn serve(state: web::Data<State>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+pub(crate) async fn serve(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
     let began = Instant::now();
     let trace = trace_of(&request);
     let (label, response) = match state.routes.find(request.method().as_str(), request.path()) {
@@ -28,28 +34,47 @@ pub(crate) async fn serve(state: web::Data<State>, request: HttpRequest, payload
             let span = tracing::info_span!(
                 "receive", plugin.name = entry.plugin.name(), route.path = %entry.path, trace_id = trace.trace_id()
             );
-            let answer = answer(&state, &entry, params, &request, payload, trace).instrument(span).await;
+            let answer = answer(&state, &entry, params, &request, payload, trace)
+                .instrument(span)
+                .await;
             (Some(entry), answer)
         }
         other => (None, Err(refuse(&request, other))),
     };
-    let response = response.unwrap_or_else(|problem| problem.trace(trace.trace_id()).error_response());
-    let label = label.as_ref().map_or("unmatched", |entry| entry.path.as_str());
-    metric::http_request(label, request.method().as_str(), response.status().as_u16(), began.elapsed());
+    let response =
+        response.unwrap_or_else(|problem| problem.trace(trace.trace_id()).error_response());
+    let label = label
+        .as_ref()
+        .map_or("unmatched", |entry| entry.path.as_str());
+    metric::http_request(
+        label,
+        request.method().as_str(),
+        response.status().as_u16(),
+        began.elapsed(),
+    );
     response
 }
 
 fn refuse(request: &HttpRequest, found: Found) -> Problem {
     match found {
         Found::Methods(methods) => {
-            let detail = format!("`{}` answers {}, not {}", request.path(), methods.join(", "), request.method());
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail).allow(methods.join(", "))
+            let detail = format!(
+                "`{}` answers {}, not {}",
+                request.path(),
+                methods.join(", "),
+                request.method()
+            );
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+                .allow(methods.join(", "))
         }
-        Found::Closed(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "plugin-unavailable", why)
-            .after(Some(std::time::Duration::from_secs(30))),
-        Found::Route(..) | Found::Nothing => {
-            Problem::not_found("no-such-route", "no plugin has a route here, and the host has none")
+        Found::Closed(why) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "plugin-unavailable", why)
+                .after(Some(std::time::Duration::from_secs(30)))
         }
+        Found::Route(..) | Found::Nothing => Problem::not_found(
+            "no-such-route",
+            "no plugin has a route here, and the host has none",
+        ),
     }
 }
 
@@ -64,7 +89,9 @@ async fn answer(
     if let Guard::Key = entry.guard {
         state.keys.check(request)?;
     }
-    let limit = entry.body_limit.map_or(state.body_limit, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let limit = entry.body_limit.map_or(state.body_limit, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    });
     let body = body::read(request, payload, limit, state.body_timeout).await?;
     let sent_id = match &entry.guard {
         Guard::Verify(scheme, config) => verified(*scheme, config, request, &body)?,
@@ -72,18 +99,36 @@ async fn answer(
     };
     let meta = RouteMeta {
         method: entry.method.clone(),
-        path: request.path().get(entry.mount_len..).unwrap_or_default().to_owned(),
+        path: request
+            .path()
+            .get(entry.mount_len..)
+            .unwrap_or_default()
+            .to_owned(),
         query: request.query_string().to_owned(),
         webhook_id: sent_id.unwrap_or_else(|| sha256(&body)),
         trace: Some(trace.to_string()),
         params,
         headers: Vec::new(),
     };
-    let mut headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let call = RouteRequest { meta, headers: &mut headers, body, trace };
+    let mut headers = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let call = RouteRequest {
+        meta,
+        headers: &mut headers,
+        body,
+        trace,
+    };
     match entry.plugin.route(entry.index, call).await {
         RouteReply::Response { head, body } => respond(head, body),
-        RouteReply::Failed { status, code, detail, after, chain } => {
+        RouteReply::Failed {
+            status,
+            code,
+            detail,
+            after,
+            chain,
+        } => {
             if status >= 500 {
                 let reason = chain.join(": ");
                 let name = entry.plugin.name();
@@ -101,15 +146,31 @@ fn verified(
     request: &HttpRequest,
     body: &Bytes,
 ) -> Result<Option<String>, Problem> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let headers = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let sent = VerifyRequest { headers: &headers, body, now: i64::try_from(now).unwrap_or(i64::MAX) };
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let headers = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let sent = VerifyRequest {
+        headers: &headers,
+        body,
+        now: i64::try_from(now).unwrap_or(i64::MAX),
+    };
     match verify(scheme, config, &sent) {
         Ok(verified) => Ok(verified.id),
         Err(error) if error.is_ours() => {
             tracing::error!(error = %error, "a signed request cannot be verified");
             let detail = "this route cannot verify signatures: its secret is not usable";
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no-secret", detail))
+            Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no-secret",
+                detail,
+            ))
         }
         Err(error) => {
             let status = match error.code() {
@@ -122,10 +183,13 @@ fn verified(
 }
 
 fn respond(head: ResponseMeta, body: Bytes) -> Result<HttpResponse, Problem> {
-    let Ok(status) = StatusCode::from_u16(head.status) else { return Err(Problem::internal()) };
+    let Ok(status) = StatusCode::from_u16(head.status) else {
+        return Err(Problem::internal());
+    };
     let mut response = HttpResponse::build(status);
     for (name, value) in head.headers {
-        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(&value)) else {
+        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(&value))
+        else {
             tracing::warn!("a plugin answered with a malformed header: it is left out");
             continue;
         };
@@ -139,10 +203,16 @@ fn respond(head: ResponseMeta, body: Bytes) -> Result<HttpResponse, Problem> {
 
 /// The trace that the caller is in, or a new one.
 pub(crate) fn trace_of(request: &HttpRequest) -> TraceParent {
-    let given = request.headers().get("traceparent").and_then(|value| value.to_str().ok()?.parse::<TraceParent>().ok());
+    let given = request
+        .headers()
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok()?.parse::<TraceParent>().ok());
     given.map_or_else(TraceParent::start, |trace| trace.child())
 }
 
 fn sha256(body: &[u8]) -> String {
-    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(body)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

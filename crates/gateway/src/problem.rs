@@ -80,7 +80,10 @@ impl Problem {
         } else {
             detail
         };
-        Self { own_code: Some(code), ..Self::new(status, "plugin", detail) }
+        Self {
+            own_code: Some(code),
+            ..Self::new(status, "plugin", detail)
+        }
     }
 
     /// Adds the trace id.
@@ -150,7 +153,10 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status);
         if let Some(after) = self.after {
             // Rounded up: a caller that comes too early is refused again.
-            response.insert_header((RETRY_AFTER, after.as_millis().div_ceil(1_000).max(1).to_string()));
+            response.insert_header((
+                RETRY_AFTER,
+                after.as_millis().div_ceil(1_000).max(1).to_string(),
+            ));
         }
         if let Some(allow) = &self.allow {
             response.insert_header((ALLOW, allow.as_str()));
@@ -179,7 +185,12 @@ impl From<JournalError> for Problem {
     fn from(error: JournalError) -> Self {
         tracing::error!(error = %Chain(&error), "the journal cannot be read");
         let detail = "the journal cannot be read now: try again later";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal-unavailable", detail).after(Some(Duration::from_secs(5)))
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "journal-unavailable",
+            detail,
+        )
+        .after(Some(Duration::from_secs(5)))
     }
 }
 

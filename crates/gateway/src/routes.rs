@@ -85,31 +85,59 @@ impl RouteTable {
     /// # Errors
     ///
     /// If one of them cannot be served.
-    pub fn build(routes: Vec<MountedRoute>, closed: Vec<(String, String)>) -> Result<Self, RouteError> {
-        let mut table = Self { closed, ..Self::default() };
+    pub fn build(
+        routes: Vec<MountedRoute>,
+        closed: Vec<(String, String)>,
+    ) -> Result<Self, RouteError> {
+        let mut table = Self {
+            closed,
+            ..Self::default()
+        };
         for route in routes {
             let entry = Entry::new(route)?;
             let (method, path) = (entry.method.clone(), entry.path.clone());
             let router = table.methods.entry(method).or_default();
             let shown = format!("{} {path}", entry.method);
-            router.insert(path, Arc::new(entry)).map_err(|source| RouteError::Path { route: shown, source })?;
+            router
+                .insert(path, Arc::new(entry))
+                .map_err(|source| RouteError::Path {
+                    route: shown,
+                    source,
+                })?;
         }
         Ok(table)
     }
 
     /// A trailing slash is tolerated.
     pub(crate) fn find(&self, method: &str, path: &str) -> Found {
-        let path = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
-        if let Some(found) = self.methods.get(method).and_then(|router| router.at(path).ok()) {
-            let params = found.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let path = if path.len() > 1 {
+            path.strip_suffix('/').unwrap_or(path)
+        } else {
+            path
+        };
+        if let Some(found) = self
+            .methods
+            .get(method)
+            .and_then(|router| router.at(path).ok())
+        {
+            let params = found
+                .params
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()));
             return Found::Route(Arc::clone(found.value), params.collect());
         }
-        let others = self.methods.iter().filter(|(_, router)| router.at(path).is_ok());
+        let others = self
+            .methods
+            .iter()
+            .filter(|(_, router)| router.at(path).is_ok());
         let others: Vec<String> = others.map(|(method, _)| method.clone()).collect();
         if !others.is_empty() {
             return Found::Methods(others);
         }
-        let inside = |mount: &str| path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let inside = |mount: &str| {
+            path.strip_prefix(mount)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         match self.closed.iter().find(|(mount, _)| inside(mount)) {
             Some((_, why)) => Found::Closed(why.clone()),
             None => Found::Nothing,
@@ -119,22 +147,37 @@ impl RouteTable {
 
 impl Entry {
     fn new(route: MountedRoute) -> Result<Self, RouteError> {
-        let MountedRoute { bound, plugin, secrets } = route;
+        let MountedRoute {
+            bound,
+            plugin,
+            secrets,
+        } = route;
         let guard = match &bound.access {
             Access::Public => Guard::Public,
             Access::Key(_) => Guard::Key,
             Access::Verify(verify) => {
                 let shown = || format!("{} {}", bound.method, bound.path);
-                let scheme = Scheme::parse(&verify.scheme)
-                    .map_err(|source| RouteError::Scheme { route: shown(), source })?;
+                let scheme =
+                    Scheme::parse(&verify.scheme).map_err(|source| RouteError::Scheme {
+                        route: shown(),
+                        source,
+                    })?;
                 let mut config = SchemeConfig::new(secrets);
-                if let Some(seconds) = verify.options.get("tolerance").and_then(serde_json::Value::as_u64) {
+                if let Some(seconds) = verify
+                    .options
+                    .get("tolerance")
+                    .and_then(serde_json::Value::as_u64)
+                {
                     config.tolerance = std::time::Duration::from_secs(seconds);
                 }
                 Guard::Verify(scheme, config)
             }
         };
-        let below = if bound.below_mount == "/" { 0 } else { bound.below_mount.len() };
+        let below = if bound.below_mount == "/" {
+            0
+        } else {
+            bound.below_mount.len()
+        };
         Ok(Self {
             plugin,
             index: bound.index,

@@ -43,7 +43,11 @@ pub fn listen(
     let listener = TcpListener::bind(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     let state = web::Data::from(state);
-    let workers = if workers == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { workers };
+    let workers = if workers == 0 {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    } else {
+        workers
+    };
     let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(configure))
         .workers(workers)
         .max_connections(max_connections)
@@ -53,7 +57,10 @@ pub fn listen(
         .listen(listener)
         .map_err(failed)?
         .run();
-    Ok(Listening { address: bound, server })
+    Ok(Listening {
+        address: bound,
+        server,
+    })
 }
 
 impl Listening {

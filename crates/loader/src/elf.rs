@@ -119,10 +119,10 @@ impl<'a> Elf<'a> {
             for entry in entries {
                 let value = entry.d_val(self.endian);
                 match entry.d_tag(self.endian) {
-                    elf::DT_FLAGS_1 if value & u64::from(elf::DF_1_PIE.0) != 0 => {
+                    elf::DT_FLAGS_1 if value & elf::DF_1_PIE.0 != 0 => {
                         return Err(refuse("the file is a program, not a library", REBUILD));
                     }
-                    elf::DT_FLAGS if value & u64::from(elf::DF_STATIC_TLS.0) != 0 => {
+                    elf::DT_FLAGS if value & elf::DF_STATIC_TLS.0 != 0 => {
                         let hint = "build its allocator or C library without initial-exec thread-local storage \
                                     (mimalloc: feature `local_dynamic_tls`)";
                         return Err(refuse("the library uses static thread-local storage", hint));

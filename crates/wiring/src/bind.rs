@@ -95,7 +95,10 @@ impl Wiring {
         }
         wiring.check_routes(&mut findings);
         wiring.check_overrides(installed, overrides, &mut findings);
-        if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        if findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Error)
+        {
             return Err(findings);
         }
         Ok((wiring, findings))
@@ -128,7 +131,11 @@ impl Wiring {
 
     fn bind_routes(&mut self, plugin: &Installed<'_>) {
         for (index, route) in (0_u32..).zip(&plugin.manifest.routes) {
-            let below = if route.path == "/" { "" } else { route.path.as_str() };
+            let below = if route.path == "/" {
+                ""
+            } else {
+                route.path.as_str()
+            };
             self.routes.push(BoundRoute {
                 instance: plugin.name.to_owned(),
                 index,
@@ -167,7 +174,12 @@ impl Wiring {
     ) {
         let handlers = |plugin: &Installed<'_>| {
             let name = plugin.name.to_owned();
-            plugin.manifest.handlers.iter().map(move |handler| format!("{name}.{}", handler.name)).collect::<Vec<_>>()
+            plugin
+                .manifest
+                .handlers
+                .iter()
+                .map(move |handler| format!("{name}.{}", handler.name))
+                .collect::<Vec<_>>()
         };
         let known: Vec<String> = installed.iter().flat_map(handlers).collect();
         for id in overrides.keys().filter(|id| !known.contains(id)) {
@@ -192,6 +204,12 @@ fn owner(route: &BoundRoute) -> String {
 
 /// Two paths that differ only in the names of their parameters are one.
 fn shape(path: &str) -> String {
-    let part = |segment: &str| if segment.starts_with('{') { "{}".to_owned() } else { segment.to_owned() };
+    let part = |segment: &str| {
+        if segment.starts_with('{') {
+            "{}".to_owned()
+        } else {
+            segment.to_owned()
+        }
+    };
     path.split('/').map(part).collect::<Vec<_>>().join("/")
 }

@@ -35,7 +35,13 @@ impl fmt::Display for Finding {
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
-        let Self { id, subject, message, hint, .. } = self;
+        let Self {
+            id,
+            subject,
+            message,
+            hint,
+            ..
+        } = self;
         write!(f, "{severity}[{id}] {subject}: {message}\n  ({hint})")
     }
 }

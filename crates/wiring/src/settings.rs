@@ -47,14 +47,24 @@ pub fn check_settings(manifest: &Manifest, settings: &Value) -> Vec<SettingProbl
 }
 
 fn unknown(manifest: &Manifest, settings: &Value) -> Vec<SettingProblem> {
-    let known = || manifest.settings.iter().map(|setting| setting.name.as_str());
-    let Some(table) = settings.as_object() else { return Vec::new() };
-    let unknown = table.keys().filter(|key| !known().any(|name| name == key.as_str()));
+    let known = || {
+        manifest
+            .settings
+            .iter()
+            .map(|setting| setting.name.as_str())
+    };
+    let Some(table) = settings.as_object() else {
+        return Vec::new();
+    };
+    let unknown = table
+        .keys()
+        .filter(|key| !known().any(|name| name == key.as_str()));
     unknown
         .map(|key| SettingProblem {
             key: key.clone(),
             problem: format!("plugin `{}` has no such setting", manifest.name),
-            hint: coordinator_config::nearest(key, known()).map(|name| format!("did you mean `{name}`?")),
+            hint: coordinator_config::nearest(key, known())
+                .map(|name| format!("did you mean `{name}`?")),
         })
         .collect()
 }

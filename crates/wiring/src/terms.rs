@@ -38,17 +38,24 @@ impl Default for HandlerTerms {
 impl HandlerTerms {
     /// The terms of one handler.
     #[must_use]
-    pub fn of(host: &Dispatch, author: &manifest::Handler, operator: Option<&HandlerWiring>) -> Self {
+    pub fn of(
+        host: &Dispatch,
+        author: &manifest::Handler,
+        operator: Option<&HandlerWiring>,
+    ) -> Self {
         let mut terms = Self {
             max_attempts: author.max_attempts.unwrap_or(host.max_attempts),
             max_crashes: host.max_crashes,
             backoff_min: host.backoff.min,
             backoff_max: host.backoff.max,
-            timeout: author.timeout_ms.map_or(host.timeout, Duration::from_millis),
+            timeout: author
+                .timeout_ms
+                .map_or(host.timeout, Duration::from_millis),
             concurrency: author.concurrency.unwrap_or(host.concurrency),
         };
         if let Some((min, max)) = author.backoff_ms {
-            (terms.backoff_min, terms.backoff_max) = (Duration::from_millis(min), Duration::from_millis(max));
+            (terms.backoff_min, terms.backoff_max) =
+                (Duration::from_millis(min), Duration::from_millis(max));
         }
         if let Some(operator) = operator {
             terms.max_attempts = operator.max_attempts.unwrap_or(terms.max_attempts);

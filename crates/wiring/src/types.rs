@@ -79,7 +79,9 @@ impl Types {
     ///
     /// The first thing that does not fit.
     pub fn validate(&self, ty: &MessageType, payload: &[u8]) -> Result<&KnownType, ValidateError> {
-        let known = self.get(ty).ok_or_else(|| ValidateError::UnknownType(ty.clone()))?;
+        let known = self
+            .get(ty)
+            .ok_or_else(|| ValidateError::UnknownType(ty.clone()))?;
         let value: Value = serde_json::from_slice(payload).map_err(ValidateError::NotJson)?;
         for schema in &known.schemas {
             if let Err(error) = schema.validator.validate(&value) {
@@ -89,14 +91,25 @@ impl Types {
                     pointer => pointer,
                 };
                 let reason = error.masked_with("the value").to_string();
-                return Err(SchemaMismatch { ty: ty.clone(), pointer, reason, instance }.into());
+                return Err(SchemaMismatch {
+                    ty: ty.clone(),
+                    pointer,
+                    reason,
+                    instance,
+                }
+                .into());
             }
         }
         Ok(known)
     }
 
     /// Adds a type as `instance` declares it.
-    pub(crate) fn add(&mut self, instance: &str, message: &manifest::Message, findings: &mut Vec<Finding>) {
+    pub(crate) fn add(
+        &mut self,
+        instance: &str,
+        message: &manifest::Message,
+        findings: &mut Vec<Finding>,
+    ) {
         let mut refuse = |id, text: String, hint: &str| {
             findings.push(Finding {
                 id,
@@ -108,13 +121,23 @@ impl Types {
         };
         let ty: MessageType = match message.ty.parse() {
             Ok(ty) => ty,
-            Err(error) => return refuse("malformed-type", error.to_string(), "rename the type in the plugin"),
+            Err(error) => {
+                return refuse(
+                    "malformed-type",
+                    error.to_string(),
+                    "rename the type in the plugin",
+                );
+            }
         };
         let validator = match jsonschema::validator_for(&message.schema) {
             Ok(validator) => validator,
             Err(error) => {
                 let text = format!("its JSON Schema is malformed: {error}");
-                return refuse("malformed-schema", text, "build the plugin again with coordinator-sdk");
+                return refuse(
+                    "malformed-schema",
+                    text,
+                    "build the plugin again with coordinator-sdk",
+                );
             }
         };
         let lane = message.lane.clone().unwrap_or_else(|| message.ty.clone());
@@ -125,8 +148,15 @@ impl Types {
             schemas: Vec::new(),
         });
         if known.lane != lane {
-            let text = format!("its lane is `{lane}` here and `{}` in another plugin", known.lane);
-            refuse("lane-conflict", text, "declare the type once, in a crate that both plugins use");
+            let text = format!(
+                "its lane is `{lane}` here and `{}` in another plugin",
+                known.lane
+            );
+            refuse(
+                "lane-conflict",
+                text,
+                "declare the type once, in a crate that both plugins use",
+            );
         }
         known.add(instance, message, validator);
     }
@@ -135,11 +165,17 @@ impl Types {
 impl KnownType {
     /// The schemas that differ, each with the instances that declare it.
     pub fn schemas(&self) -> impl Iterator<Item = (&[String], &Value)> {
-        self.schemas.iter().map(|schema| (schema.instances.as_slice(), &schema.json))
+        self.schemas
+            .iter()
+            .map(|schema| (schema.instances.as_slice(), &schema.json))
     }
 
     fn add(&mut self, instance: &str, message: &manifest::Message, validator: Validator) {
-        match self.schemas.iter_mut().find(|schema| schema.json == message.schema) {
+        match self
+            .schemas
+            .iter_mut()
+            .find(|schema| schema.json == message.schema)
+        {
             Some(same) => same.instances.push(instance.to_owned()),
             None => self.schemas.push(Schema {
                 instances: vec![instance.to_owned()],

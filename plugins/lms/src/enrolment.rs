@@ -4,7 +4,7 @@ use coordinator_sdk::prelude::*;
 
 /// One learner in one course.
 #[data]
-pub struct Enrolment {
+pub(crate) struct Enrolment {
     user: String,
     mode: String,
     is_active: bool,
@@ -42,7 +42,9 @@ impl Enrolment {
             user: user.to_owned(),
             mode: mode.to_owned(),
             is_active: true,
-            course_details: CourseDetails { course_id: course.to_owned() },
+            course_details: CourseDetails {
+                course_id: course.to_owned(),
+            },
             enrollment_attributes: vec![
                 attribute("order_number", order),
                 attribute("date_placed", &paid_at.to_string()),

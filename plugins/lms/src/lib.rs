@@ -34,10 +34,23 @@ impl Lms {
             return Err(missing("course_id"));
         }
         for course in paid.courses {
-            let enrolment = Enrolment::new(&username, &self.mode, &course, &order, &paid.processor, paid.paid_at);
+            let enrolment = Enrolment::new(
+                &username,
+                &self.mode,
+                &course,
+                &order,
+                &paid.processor,
+                paid.paid_at,
+            );
             self.post(ctx, &enrolment).await?;
             let (order, username, mode) = (order.clone(), username.clone(), self.mode.clone());
-            ctx.publish(FulfilmentCompleted { order, course, username, mode }).await?;
+            ctx.publish(FulfilmentCompleted {
+                order,
+                course,
+                username,
+                mode,
+            })
+            .await?;
         }
         Ok(())
     }
@@ -47,17 +60,27 @@ impl Lms {
     /// `POST {LMS}/api/enrollment/v1/enrollment`.
     async fn post(&self, ctx: &Context, enrolment: &Enrolment) -> Result<(), HandlerError> {
         let url = self.base_url.join("api/enrollment/v1/enrollment")?;
-        ctx.http().post(&url).bearer(&self.token).json(enrolment).send().await?.error_for_status()?;
+        ctx.http()
+            .post(&url)
+            .bearer(&self.token)
+            .json(enrolment)
+            .send()
+            .await?
+            .error_for_status()?;
         Ok(())
     }
 }
 
 fn present(field: Option<String>, name: &str) -> Result<String, HandlerError> {
-    field.filter(|text| !text.trim().is_empty()).ok_or_else(|| missing(name))
+    field
+        .filter(|text| !text.trim().is_empty())
+        .ok_or_else(|| missing(name))
 }
 
 fn missing(name: &str) -> HandlerError {
-    HandlerError::dead(format!("the payment carries no `{name}`: the checkout did not tell the processor"))
+    HandlerError::dead(format!(
+        "the payment carries no `{name}`: the checkout did not tell the processor"
+    ))
 }
 
 #[cfg(test)]

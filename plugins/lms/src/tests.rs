@@ -25,13 +25,21 @@ fn paid(courses: &[&str]) -> PaymentReceived {
 #[test]
 fn every_course_of_a_payment_is_enrolled_and_reported() {
     let host = host();
-    host.deliver(&paid(&["course-v1:A+B+C", "course-v1:D+E+F"])).expect("enrols");
+    host.deliver(&paid(&["course-v1:A+B+C", "course-v1:D+E+F"]))
+        .expect("enrols");
     let sent = host.requests();
     assert_eq!(sent[0].url, "http://lms.test/api/enrollment/v1/enrollment");
-    assert!(sent[0].headers.contains(&("authorization".to_owned(), b"Bearer t0ken".to_vec())));
+    assert!(
+        sent[0]
+            .headers
+            .contains(&("authorization".to_owned(), b"Bearer t0ken".to_vec()))
+    );
     let body: Value = serde_json::from_slice(&sent[1].body).expect("JSON");
     assert_eq!(body["course_details"]["course_id"], "course-v1:D+E+F");
-    assert_eq!(body["enrollment_attributes"][0], json!({"namespace": "order", "name": "order_number", "value": "EDX-1"}));
+    assert_eq!(
+        body["enrollment_attributes"][0],
+        json!({"namespace": "order", "name": "order_number", "value": "EDX-1"})
+    );
     let done: Vec<FulfilmentCompleted> = host.published();
     assert_eq!(done.len(), 2);
 }
@@ -40,17 +48,31 @@ fn every_course_of_a_payment_is_enrolled_and_reported() {
 fn a_busy_lms_is_retried_when_it_says_and_a_refusal_is_not() {
     let host = host();
     host.reply_with(503, &[("Retry-After", "7")], &json!({}));
-    let failed = host.deliver(&paid(&["course-v1:A+B+C"])).expect_err("the LMS is busy");
+    let failed = host
+        .deliver(&paid(&["course-v1:A+B+C"]))
+        .expect_err("the LMS is busy");
     assert!(failed.is_retry());
     assert_eq!(failed.after(), Some(std::time::Duration::from_secs(7)));
 
-    for (status, retried) in [(401, true), (429, true), (500, true), (400, false), (422, false)] {
+    for (status, retried) in [
+        (401, true),
+        (429, true),
+        (500, true),
+        (400, false),
+        (422, false),
+    ] {
         host.reply(status);
-        let failed = host.deliver(&paid(&["course-v1:A+B+C"])).expect_err("the LMS refuses");
+        let failed = host
+            .deliver(&paid(&["course-v1:A+B+C"]))
+            .expect_err("the LMS refuses");
         assert_eq!(failed.is_retry(), retried, "{status}");
     }
     host.cut();
-    assert!(host.deliver(&paid(&["course-v1:A+B+C"])).expect_err("cut off").is_retry());
+    assert!(
+        host.deliver(&paid(&["course-v1:A+B+C"]))
+            .expect_err("cut off")
+            .is_retry()
+    );
     assert!(host.published::<FulfilmentCompleted>().is_empty());
 }
 
@@ -58,8 +80,20 @@ fn a_busy_lms_is_retried_when_it_says_and_a_refusal_is_not() {
 fn a_payment_that_lacks_a_field_is_a_dead_letter_that_names_it() {
     let host = host();
     let cases = [
-        (PaymentReceived { username: None, ..paid(&["c"]) }, "username"),
-        (PaymentReceived { order_number: None, ..paid(&["c"]) }, "order_number"),
+        (
+            PaymentReceived {
+                username: None,
+                ..paid(&["c"])
+            },
+            "username",
+        ),
+        (
+            PaymentReceived {
+                order_number: None,
+                ..paid(&["c"])
+            },
+            "order_number",
+        ),
         (paid(&[]), "course_id"),
     ];
     for (payment, field) in cases {

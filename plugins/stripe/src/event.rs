@@ -4,7 +4,7 @@ use coordinator_sdk::prelude::*;
 
 /// An event, of any type.
 #[data]
-pub struct Event {
+pub(crate) struct Event {
     /// `evt_…`: the same for every redelivery.
     pub id: String,
     /// Such as `payment_intent.succeeded`.
@@ -18,14 +18,14 @@ pub struct Event {
 
 /// `data` of an event.
 #[data]
-pub struct EventData {
+pub(crate) struct EventData {
     /// Its shape hangs on the event's type.
     pub object: serde_json::Value,
 }
 
 /// A payment intent (<https://docs.stripe.com/api/payment_intents/object>).
 #[data]
-pub struct PaymentIntent {
+pub(crate) struct PaymentIntent {
     /// `pi_…`.
     pub id: String,
     /// Minor units.
@@ -40,7 +40,7 @@ pub struct PaymentIntent {
 /// What the checkout told Stripe.
 #[data]
 #[derive(Default)]
-pub struct Metadata {
+pub(crate) struct Metadata {
     /// Order number.
     pub order_number: Option<String>,
     /// LMS user name.
@@ -51,7 +51,7 @@ pub struct Metadata {
 
 /// The answer to an event that is not handled.
 #[data]
-pub struct Ignored {
+pub(crate) struct Ignored {
     /// Always `ignored`.
     pub status: String,
     /// The event's type.
@@ -68,6 +68,9 @@ impl Event {
 
 impl Ignored {
     pub(crate) fn new(ty: &str) -> Self {
-        Self { status: "ignored".to_owned(), ty: ty.to_owned() }
+        Self {
+            status: "ignored".to_owned(),
+            ty: ty.to_owned(),
+        }
     }
 }

@@ -42,11 +42,20 @@ impl PaymentIntent {
     fn into_message(self, created: i64) -> Result<PaymentReceived, RouteError> {
         let currency = self.currency.parse::<Currency>();
         let currency = currency.map_err(|error| RouteError::bad_request(error.to_string()))?;
-        let courses = self.metadata.course_id.as_deref().unwrap_or_default().split(',');
+        let courses = self
+            .metadata
+            .course_id
+            .as_deref()
+            .unwrap_or_default()
+            .split(',');
         let courses = courses.map(str::trim).filter(|course| !course.is_empty());
         Ok(PaymentReceived {
             processor: "stripe".to_owned(),
-            order: self.metadata.order_number.clone().unwrap_or_else(|| self.id.clone()),
+            order: self
+                .metadata
+                .order_number
+                .clone()
+                .unwrap_or_else(|| self.id.clone()),
             payment: self.id,
             order_number: self.metadata.order_number,
             username: self.metadata.username,

@@ -26,9 +26,16 @@ fn post(host: &Host<Stripe>, body: &Value) -> Answer {
 
 #[test]
 fn money_stays_an_integer_of_minor_units_in_every_currency() {
-    for (amount, currency, shown) in [(1_999, "usd", "19.99 USD"), (1_999, "jpy", "1999 JPY"), (1_999, "kwd", "1.999 KWD")] {
+    for (amount, currency, shown) in [
+        (1_999, "usd", "19.99 USD"),
+        (1_999, "jpy", "1999 JPY"),
+        (1_999, "kwd", "1.999 KWD"),
+    ] {
         let host = host();
-        let answer = post(&host, &event("payment_intent.succeeded", &intent(amount, currency)));
+        let answer = post(
+            &host,
+            &event("payment_intent.succeeded", &intent(amount, currency)),
+        );
         assert_eq!(answer.status, 202);
         let paid: Vec<PaymentReceived> = host.published();
         assert_eq!(paid[0].amount.minor, amount);
@@ -49,9 +56,15 @@ fn several_courses_are_told_apart() {
 fn a_payment_without_metadata_is_still_published() {
     let host = host();
     let bare = json!({"id": "pi_1", "amount_received": 5, "currency": "usd", "metadata": {}});
-    assert_eq!(post(&host, &event("payment_intent.succeeded", &bare)).status, 202);
+    assert_eq!(
+        post(&host, &event("payment_intent.succeeded", &bare)).status,
+        202
+    );
     let paid: Vec<PaymentReceived> = host.published();
-    assert_eq!((paid[0].username.as_deref(), paid[0].order.as_str()), (None, "pi_1"));
+    assert_eq!(
+        (paid[0].username.as_deref(), paid[0].order.as_str()),
+        (None, "pi_1")
+    );
 }
 
 #[test]
@@ -77,12 +90,34 @@ fn a_body_of_another_shape_is_refused_by_naming_what_is_wrong() {
     let host = host();
     for (body, says) in [
         (json!({"id": "evt_1"}), "missing field"),
-        (event("payment_intent.succeeded", &json!({"id": "pi_1", "currency": "usd"})), "amount_received"),
-        (event("payment_intent.succeeded", &json!({"id": "pi_1", "amount_received": 19.99, "currency": "usd"})), "i64"),
-        (event("payment_intent.succeeded", &json!({"id": "pi_1", "amount_received": 1, "currency": "dollars"})), "ISO 4217"),
+        (
+            event(
+                "payment_intent.succeeded",
+                &json!({"id": "pi_1", "currency": "usd"}),
+            ),
+            "amount_received",
+        ),
+        (
+            event(
+                "payment_intent.succeeded",
+                &json!({"id": "pi_1", "amount_received": 19.99, "currency": "usd"}),
+            ),
+            "i64",
+        ),
+        (
+            event(
+                "payment_intent.succeeded",
+                &json!({"id": "pi_1", "amount_received": 1, "currency": "dollars"}),
+            ),
+            "ISO 4217",
+        ),
     ] {
         let answer = post(&host, &body);
         assert_eq!(answer.status, 400, "{body}");
-        assert!(String::from_utf8_lossy(&answer.body).contains(says), "{:?}", String::from_utf8_lossy(&answer.body));
+        assert!(
+            String::from_utf8_lossy(&answer.body).contains(says),
+            "{:?}",
+            String::from_utf8_lossy(&answer.body)
+        );
     }
 }

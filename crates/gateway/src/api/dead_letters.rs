@@ -13,7 +13,10 @@ use crate::state::State;
 const FILTERS: [&str; 6] = ["handler", "type", "since", "until", "limit", "cursor"];
 
 /// A page of dead letters, newest first.
-pub(crate) async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(
+    state: web::Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     state.keys.check(&request)?;
     let query = Query::read(&request, &FILTERS)?;
     let query = DeadLetterQuery {
@@ -26,7 +29,10 @@ pub(crate) async fn list(state: web::Data<State>, request: HttpRequest) -> Resul
     };
     let page = state.publisher.journal().dead_letters(query).await?;
     let items = page.items.into_iter().map(DeadLetterView::from).collect();
-    Ok(HttpResponse::Ok().json(List { items, next: page.next }))
+    Ok(HttpResponse::Ok().json(List {
+        items,
+        next: page.next,
+    }))
 }
 
 /// Delivers the message again to the handlers that gave it up, or to the one that is named.
@@ -42,7 +48,11 @@ pub(crate) async fn replay(
     let detail = state.publisher.journal().message(id).await?;
     let dead = |delivery: &DeliveryRecord| delivery.state == DeliveryState::Dead;
     let deliveries = detail.map(|detail| detail.deliveries).unwrap_or_default();
-    let dead: Vec<String> = deliveries.into_iter().filter(dead).map(|delivery| delivery.handler).collect();
+    let dead: Vec<String> = deliveries
+        .into_iter()
+        .filter(dead)
+        .map(|delivery| delivery.handler)
+        .collect();
     let chosen: Vec<&String> = match &wanted.handler {
         Some(handler) => dead.iter().filter(|dead| *dead == handler).collect(),
         None => dead.iter().collect(),

@@ -34,10 +34,14 @@ struct Terms {
 
 impl Terms {
     fn of(view: &HandlerView) -> Self {
-        let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let millis =
+            |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self {
             max_attempts: view.terms.max_attempts,
-            backoff_ms: [millis(view.terms.backoff_min), millis(view.terms.backoff_max)],
+            backoff_ms: [
+                millis(view.terms.backoff_min),
+                millis(view.terms.backoff_max),
+            ],
             timeout_ms: millis(view.terms.timeout),
             concurrency: view.terms.concurrency,
         }
@@ -45,10 +49,17 @@ impl Terms {
 }
 
 /// Every handler that the journal knows: running ones, and those that are no longer in the wiring.
-pub(crate) async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(
+    state: web::Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     state.keys.check(&request)?;
-    let running: BTreeMap<String, HandlerView> =
-        state.handlers.list().into_iter().map(|view| (view.id.clone(), view)).collect();
+    let running: BTreeMap<String, HandlerView> = state
+        .handlers
+        .list()
+        .into_iter()
+        .map(|view| (view.id.clone(), view))
+        .collect();
     let stats = state.publisher.journal().stats().await?;
     let items = stats.handlers.into_iter().map(|handler| {
         let view = running.get(&handler.handler);
@@ -64,7 +75,10 @@ pub(crate) async fn list(state: web::Data<State>, request: HttpRequest) -> Resul
             id: handler.handler,
         }
     });
-    Ok(HttpResponse::Ok().json(List { items: items.collect(), next: None }))
+    Ok(HttpResponse::Ok().json(List {
+        items: items.collect(),
+        next: None,
+    }))
 }
 
 /// Stops new deliveries of one handler.
@@ -97,5 +111,8 @@ pub(crate) async fn resume(
 
 fn unknown(id: &str) -> Problem {
     let id: String = id.chars().take(128).collect();
-    Problem::not_found("no-such-handler", format!("no handler `{id}` is bound: see `GET /api/v1/handlers`"))
+    Problem::not_found(
+        "no-such-handler",
+        format!("no handler `{id}` is bound: see `GET /api/v1/handlers`"),
+    )
 }

@@ -11,10 +11,23 @@ use super::view::{DetailView, List, MessageView};
 use crate::state::State;
 use crate::{Problem, body};
 
-const FILTERS: [&str; 9] = ["type", "state", "handler", "key", "correlation", "since", "until", "limit", "cursor"];
+const FILTERS: [&str; 9] = [
+    "type",
+    "state",
+    "handler",
+    "key",
+    "correlation",
+    "since",
+    "until",
+    "limit",
+    "cursor",
+];
 
 /// A page of messages, newest first.
-pub(crate) async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(
+    state: web::Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     state.keys.check(&request)?;
     let query = Query::read(&request, &FILTERS)?;
     let query = MessageQuery {
@@ -30,7 +43,10 @@ pub(crate) async fn list(state: web::Data<State>, request: HttpRequest) -> Resul
     };
     let page = state.publisher.journal().messages(query).await?;
     let items = page.items.iter().map(MessageView::from).collect();
-    Ok(HttpResponse::Ok().json(List { items, next: page.next }))
+    Ok(HttpResponse::Ok().json(List {
+        items,
+        next: page.next,
+    }))
 }
 
 /// One message in full.
@@ -78,7 +94,8 @@ pub(super) async fn read_replay(
         return Ok(ReplayRequest::default());
     }
     serde_json::from_slice(&body).map_err(|error| {
-        let detail = format!("expected `{{\"handler\": \"instance.handler\"}}` or nothing: {error}");
+        let detail =
+            format!("expected `{{\"handler\": \"instance.handler\"}}` or nothing: {error}");
         Problem::bad_request("malformed-body", detail)
     })
 }
@@ -104,11 +121,14 @@ pub(super) async fn again(
 }
 
 pub(super) fn parse_id(text: &str) -> Result<MessageId, Problem> {
-    text.parse::<MessageId>().map_err(|error| Problem::bad_request("malformed-id", error.to_string()))
+    text.parse::<MessageId>()
+        .map_err(|error| Problem::bad_request("malformed-id", error.to_string()))
 }
 
 fn unknown(id: MessageId) -> Problem {
-    let detail = format!("message `{id}` is not in the journal (any more), or that handler does not take it");
+    let detail = format!(
+        "message `{id}` is not in the journal (any more), or that handler does not take it"
+    );
     Problem::not_found("no-such-message", detail)
 }
 

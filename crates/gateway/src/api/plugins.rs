@@ -7,7 +7,13 @@ use crate::Problem;
 use crate::state::State;
 
 /// Every installed plugin.
-pub(crate) async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(
+    state: web::Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     state.keys.check(&request)?;
-    Ok(HttpResponse::Ok().json(List { items: state.plugins.clone(), next: None }))
+    Ok(HttpResponse::Ok().json(List {
+        items: state.plugins.clone(),
+        next: None,
+    }))
 }

@@ -31,9 +31,14 @@ pub(crate) async fn publish(
     let by = state.keys.check(&request)?.to_owned();
     let body = body::read(&request, payload, state.body_limit, state.body_timeout).await?;
     let events = cloudevents::read(&request, &body)?;
-    let header = request.headers().get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header = request
+        .headers()
+        .get("idempotency-key")
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
     if header.is_some() && events.len() > 1 {
-        let detail = "`Idempotency-Key` names one message: in a batch, each event's `id` is its key";
+        let detail =
+            "`Idempotency-Key` names one message: in a batch, each event's `id` is its key";
         return Err(Problem::bad_request("idempotency-key", detail));
     }
     let origin = Origin {
@@ -50,7 +55,12 @@ pub(crate) async fn publish(
     answer(&receipts)
 }
 
-fn prepare(state: &State, event: Event, key: Option<String>, origin: &Origin) -> Result<NewMessage, Problem> {
+fn prepare(
+    state: &State,
+    event: Event,
+    key: Option<String>,
+    origin: &Origin,
+) -> Result<NewMessage, Problem> {
     let now = Timestamp::now();
     let item = PublishItem {
         ty: event.ty,
@@ -59,7 +69,10 @@ fn prepare(state: &State, event: Event, key: Option<String>, origin: &Origin) ->
         idempotency_key: key,
         subject: event.subject,
     };
-    let origin = Origin { source: event.source.unwrap_or_else(|| origin.source.clone()), ..origin.clone() };
+    let origin = Origin {
+        source: event.source.unwrap_or_else(|| origin.source.clone()),
+        ..origin.clone()
+    };
     let time = event.time.unwrap_or(now);
     state
         .publisher
@@ -73,21 +86,34 @@ fn problem(refused: &Refused) -> Problem {
         Refused::Invalid(error @ ValidateError::UnknownType(_)) => {
             Problem::not_found("unknown-type", error.to_string())
         }
-        Refused::Invalid(error @ ValidateError::NotJson(_)) => Problem::bad_request("malformed-event", error.to_string()),
-        Refused::Invalid(ValidateError::Mismatch(mismatch)) => {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "schema-mismatch", mismatch.to_string())
-                .pointer(mismatch.pointer.clone())
+        Refused::Invalid(error @ ValidateError::NotJson(_)) => {
+            Problem::bad_request("malformed-event", error.to_string())
         }
+        Refused::Invalid(ValidateError::Mismatch(mismatch)) => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "schema-mismatch",
+            mismatch.to_string(),
+        )
+        .pointer(mismatch.pointer.clone()),
     }
 }
 
 /// A key that was used for another payload is the sender's mistake; the others of its batch stand.
 fn answer(receipts: &[Receipt]) -> Result<HttpResponse, Problem> {
-    if let Some(index) = receipts.iter().position(|receipt| receipt.status == ReceiptStatus::Conflict)
+    if let Some(index) = receipts
+        .iter()
+        .position(|receipt| receipt.status == ReceiptStatus::Conflict)
         && receipts.len() == 1
     {
-        let detail = format!("the idempotency key was used before for `{}`, with another payload", receipts[index].id);
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-conflict", detail));
+        let detail = format!(
+            "the idempotency key was used before for `{}`, with another payload",
+            receipts[index].id
+        );
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency-conflict",
+            detail,
+        ));
     }
     let view = |receipt: &Receipt| ReceiptView {
         id: receipt.id,

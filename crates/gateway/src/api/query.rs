@@ -15,7 +15,10 @@ impl Query {
     /// Refuses parameters that are not `known`, rather than pass over a misspelt filter.
     pub(crate) fn read(request: &HttpRequest, known: &[&str]) -> Result<Self, Problem> {
         let pairs = serde_urlencoded(request.query_string())?;
-        match pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        match pairs
+            .iter()
+            .find(|(name, _)| !known.contains(&name.as_str()))
+        {
             Some((name, _)) => {
                 let name: String = name.chars().take(64).collect();
                 let detail = format!("unknown parameter `{name}`: expected {}", known.join(", "));
@@ -26,7 +29,10 @@ impl Query {
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<String> {
-        self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.clone())
+        self.0
+            .iter()
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.clone())
     }
 
     /// Parsed by `parse`, which says what it expected.
@@ -35,10 +41,12 @@ impl Query {
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, Problem> {
-        let Some(text) = self.text(name) else { return Ok(None) };
-        parse(&text)
-            .map(Some)
-            .map_err(|error| Problem::bad_request("malformed-parameter", format!("`{name}`: {error}")))
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        parse(&text).map(Some).map_err(|error| {
+            Problem::bad_request("malformed-parameter", format!("`{name}`: {error}"))
+        })
     }
 
     pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {

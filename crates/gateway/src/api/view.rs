@@ -1,7 +1,8 @@
 //! Records of the journal as JSON.
 
 use coordinator_journal::{
-    AttemptRecord, DeadLetter, DeliveryRecord, DeliveryState, Failure, MessageDetail, MessageRecord, MessageState,
+    AttemptRecord, DeadLetter, DeliveryRecord, DeliveryState, Failure, MessageDetail,
+    MessageRecord, MessageState,
 };
 use coordinator_message::{Envelope, MessageId, Timestamp};
 use serde::Serialize;
@@ -54,7 +55,11 @@ impl MessageView {
 
 impl From<&MessageRecord> for MessageView {
     fn from(record: &MessageRecord) -> Self {
-        Self { state: Some(record.state), accepted: Some(record.accepted), ..Self::of(&record.message) }
+        Self {
+            state: Some(record.state),
+            accepted: Some(record.accepted),
+            ..Self::of(&record.message)
+        }
     }
 }
 
@@ -87,7 +92,11 @@ impl From<MessageDetail> for DetailView {
             trace_id: message.trace.map(|trace| trace.trace_id()),
             // Accepted payloads are JSON; a dropped one is empty.
             data: RawValue::from_string(text.to_owned()).ok(),
-            deliveries: detail.deliveries.into_iter().map(DeliveryView::from).collect(),
+            deliveries: detail
+                .deliveries
+                .into_iter()
+                .map(DeliveryView::from)
+                .collect(),
             children: detail.children,
             message: (&detail.record).into(),
         }
@@ -96,8 +105,22 @@ impl From<MessageDetail> for DetailView {
 
 impl From<DeliveryRecord> for DeliveryView {
     fn from(record: DeliveryRecord) -> Self {
-        let DeliveryRecord { handler, state, attempt, replay, due, attempts } = record;
-        Self { handler, state, attempt, replay, due, attempts }
+        let DeliveryRecord {
+            handler,
+            state,
+            attempt,
+            replay,
+            due,
+            attempts,
+        } = record;
+        Self {
+            handler,
+            state,
+            attempt,
+            replay,
+            due,
+            attempts,
+        }
     }
 }
 
