@@ -217,6 +217,11 @@ impl Response {
 }
 
 /// What a route may answer.
+#[diagnostic::on_unimplemented(
+    message = "a route cannot answer `{Self}`",
+    label = "not an answer",
+    note = "it answers `Response`, `Json<T>` or `()`"
+)]
 pub trait IntoResponse {
     /// As a response.
     fn into_response(self) -> Response;

@@ -128,7 +128,8 @@ impl Subscriber for Forward {
         let site = self.spans().get(&span).copied();
         let mut values = Values::default();
         record.record(&mut values);
-        self.log.record(span, site.unwrap_or(UNKNOWN), &values.lend());
+        self.log
+            .record(span, site.unwrap_or(UNKNOWN), &values.lend());
     }
 
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}

@@ -19,6 +19,11 @@ use serde::de::DeserializeOwned;
 ///
 /// assert_eq!(PaymentReceived::TYPE, "org.example.payment.received.v1");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "not a message",
+    note = "a message is a struct with `#[message(\"org.example.thing.happened.v1\")]`"
+)]
 pub trait Message: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The type: reverse-DNS, with a version at its end.
     const TYPE: &'static str;

@@ -2,10 +2,11 @@
 
 use coordinator_abi::header::Identity;
 use coordinator_abi::manifest;
+use serde::de::DeserializeOwned;
 
 use crate::error::{DecodeError, HandlerError, RouteError, StartError};
 use crate::settings::Settings;
-use crate::{Context, Message, Request, Response};
+use crate::{Context, Request, Response};
 
 /// A plugin: written by the macro, run by [`Served`](crate::serve::Served).
 #[doc(hidden)]
@@ -16,6 +17,8 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     const IDENTITY: Identity;
     /// The crate's description.
     const DOC: &'static str;
+    /// The settings' lines of the ELF section.
+    const SETTINGS_ROWS: &'static str = <Self::Settings as Settings>::ROWS;
 
     /// In the order of their index.
     fn handlers() -> Vec<manifest::Handler>;
@@ -52,8 +55,8 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 ///
 /// If it does not fit; the error names the field, never a value.
 #[doc(hidden)]
-pub fn decode<M: Message>(payload: &[u8]) -> Result<M, HandlerError> {
-    serde_json::from_slice(payload).map_err(|error| DecodeError::new(M::TYPE, &error).into())
+pub fn decode<M: DeserializeOwned>(ty: &str, payload: &[u8]) -> Result<M, HandlerError> {
+    serde_json::from_slice(payload).map_err(|error| DecodeError::new(ty, &error).into())
 }
 
 #[doc(hidden)]

@@ -1,12 +1,12 @@
 //! Runs a plugin on the other side of the boundary: one instance, its calls and its answers.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use coordinator_abi::call::{FailureMeta, HandleMeta, json};
 use coordinator_abi::code::{op, outcome};
 use coordinator_abi::manifest::Manifest;
 use coordinator_abi::plugin::unsupported;
-use coordinator_abi::{Call, Code, Host, Outcome, RawFuture, Serve};
+use coordinator_abi::{Call, Code, Host, Opened, Outcome, RawFuture, Serve};
 
 use crate::error::DecodeError;
 use crate::plugin::Plugin;
@@ -49,13 +49,13 @@ impl<P: Plugin> Serve for Served<P> {
         }
     }
 
-    fn call(self: Arc<Self>, call: Call) -> RawFuture {
+    fn call(this: Opened<Self>, call: Call) -> RawFuture {
         match call.op {
-            op::START => RawFuture::new(self.start(call)),
-            op::HANDLE => RawFuture::new(self.handle(call)),
-            op::ROUTE => RawFuture::new(self.route(call)),
+            op::START => RawFuture::new(start(this, call)),
+            op::HANDLE => RawFuture::new(handle(this, call)),
+            op::ROUTE => RawFuture::new(route(this, call)),
             // Without hooks of its own a started plugin is well, and has nothing to stop.
-            op::HEALTH => RawFuture::ready(self.health()),
+            op::HEALTH => RawFuture::ready(health(&this)),
             op::STOP => RawFuture::ready(Outcome::ok()),
             other => RawFuture::ready(unsupported(other)),
         }
@@ -66,67 +66,65 @@ impl<P: Plugin> Serve for Served<P> {
     }
 }
 
-impl<P: Plugin> Served<P> {
-    async fn start(self: Arc<Self>, call: Call) -> Outcome {
-        let settings = match serde_json::from_slice::<P::Settings>(&call.body) {
-            Ok(settings) => settings,
-            Err(error) => {
-                let error = StartError::from(DecodeError::new("settings", &error));
-                return failed(outcome::REJECTED, error.into_chain());
-            }
-        };
-        let ctx = Context::of_start(call.lent);
-        match P::start(settings, &ctx).await {
-            Ok(plugin) => match self.plugin.set(plugin) {
-                Ok(()) => Outcome::ok(),
-                Err(_) => failed(
-                    outcome::FAILED,
-                    vec!["the instance was started before".to_owned()],
-                ),
-            },
-            Err(error) => failed(outcome::FAILED, error.into_chain()),
+async fn start<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
+    let settings = match serde_json::from_slice::<P::Settings>(&call.body) {
+        Ok(settings) => settings,
+        Err(error) => {
+            let error = StartError::from(DecodeError::new("settings", &error));
+            return failed(outcome::REJECTED, error.into_chain());
         }
-    }
-
-    async fn handle(self: Arc<Self>, call: Call) -> Outcome {
-        let Some(plugin) = self.plugin.get() else {
-            return not_started();
-        };
-        let meta = match HandleMeta::decode(&call.meta) {
-            Ok(meta) => meta,
-            Err(malformed) => return failed(outcome::RETRY, vec![malformed.to_string()]),
-        };
-        let ctx = Context::of_handler(call.lent, meta);
-        match plugin.handle(call.index, &ctx, &call.body).await {
+    };
+    let ctx = Context::of_start(call.lent);
+    match P::start(settings, &ctx).await {
+        Ok(plugin) => match this.plugin.set(plugin) {
             Ok(()) => Outcome::ok(),
-            Err(error) => handler_failed(error),
-        }
+            Err(_) => failed(
+                outcome::FAILED,
+                vec!["the instance was started before".to_owned()],
+            ),
+        },
+        Err(error) => failed(outcome::FAILED, error.into_chain()),
     }
+}
 
-    async fn route(self: Arc<Self>, call: Call) -> Outcome {
-        let Some(plugin) = self.plugin.get() else {
-            return not_started();
-        };
-        let mut meta = match Request::read_meta(&call.meta) {
-            Ok(meta) => meta,
-            Err(malformed) => return route_failed(malformed.into()),
-        };
-        let ctx = Context::of_route(call.lent, std::mem::take(&mut meta.webhook_id));
-        match plugin
-            .route(call.index, &ctx, Request::new(meta, call.body))
-            .await
-        {
-            Ok(response) => answered(response),
-            Err(error) => route_failed(error),
-        }
+async fn handle<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
+    let Some(plugin) = this.plugin.get() else {
+        return not_started();
+    };
+    let meta = match HandleMeta::decode(&call.meta) {
+        Ok(meta) => meta,
+        Err(malformed) => return failed(outcome::RETRY, vec![malformed.to_string()]),
+    };
+    let ctx = Context::of_handler(call.lent, meta);
+    match plugin.handle(call.index, &ctx, &call.body).await {
+        Ok(()) => Outcome::ok(),
+        Err(error) => handler_failed(error),
     }
+}
 
-    fn health(&self) -> Outcome {
-        if self.plugin.get().is_some() {
-            Outcome::ok()
-        } else {
-            not_started()
-        }
+async fn route<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
+    let Some(plugin) = this.plugin.get() else {
+        return not_started();
+    };
+    let mut meta = match Request::read_meta(&call.meta) {
+        Ok(meta) => meta,
+        Err(malformed) => return route_failed(malformed.into()),
+    };
+    let ctx = Context::of_route(call.lent, std::mem::take(&mut meta.webhook_id));
+    match plugin
+        .route(call.index, &ctx, Request::new(meta, call.body))
+        .await
+    {
+        Ok(response) => answered(response),
+        Err(error) => route_failed(error),
+    }
+}
+
+fn health<P: Plugin>(this: &Served<P>) -> Outcome {
+    if this.plugin.get().is_some() {
+        Outcome::ok()
+    } else {
+        not_started()
     }
 }
 

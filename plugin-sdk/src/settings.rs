@@ -54,6 +54,11 @@ impl fmt::Display for Secret {
 
 /// Written by `#[settings]`.
 #[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a settings struct",
+    label = "has no `#[settings]`",
+    note = "write `#[settings]` on it, or add a `#[start]` function that takes the settings"
+)]
 pub trait Settings: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Lines of the ELF section.
     const ROWS: &'static str;

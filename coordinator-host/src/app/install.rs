@@ -123,7 +123,7 @@ impl<'a> House<'a> {
         };
         Some(MountedRoute {
             bound: bound.clone(),
-            plugin: Arc::clone(plugin),
+            plugin: plugin.clone(),
             secrets,
         })
     }

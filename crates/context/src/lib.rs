@@ -17,4 +17,4 @@ pub use log::refresh as refresh_log_level;
 pub use plugin::{Opening, Plugin, RouteReply, RouteRequest, StartError};
 pub use port::Services;
 pub use publish::{Origin, Publisher, Refused};
-pub use target::{Reply, Running, Target};
+pub use target::{Answering, Reply, RouteTarget, Running, Target};

@@ -12,6 +12,7 @@ use coordinator_loader::Loaded;
 use coordinator_message::TraceParent;
 
 use crate::port::{Port, Scope, Services, Shared};
+use crate::target::{Answering, RouteTarget};
 
 /// A running instance.
 pub struct Plugin {
@@ -165,16 +166,6 @@ impl Plugin {
         }
     }
 
-    /// Asks route number `index`.
-    pub async fn route(&self, index: u32, request: RouteRequest<'_>) -> RouteReply {
-        let port = Port::new(Arc::clone(&self.shared), Scope::Route, Some(request.trace));
-        let meta = request.meta.encode_with(request.headers);
-        let answer = self
-            .call(op::ROUTE, index, Arc::new(port), meta, request.body.into())
-            .await;
-        reply(answer)
-    }
-
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -188,6 +179,19 @@ impl Plugin {
         body: SharedBytes,
     ) -> RawFuture {
         self.instance.call(op, index, port, meta, body)
+    }
+}
+
+impl RouteTarget for Plugin {
+    fn name(&self) -> &str {
+        &self.shared.instance
+    }
+
+    fn answer<'a>(&'a self, index: u32, request: RouteRequest<'a>) -> Answering<'a> {
+        let port = Port::new(Arc::clone(&self.shared), Scope::Route, Some(request.trace));
+        let meta = request.meta.encode_with(request.headers);
+        let call = self.call(op::ROUTE, index, Arc::new(port), meta, request.body.into());
+        Box::pin(async move { reply(call.await) })
     }
 }
 

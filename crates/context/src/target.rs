@@ -1,4 +1,4 @@
-//! The seam between dispatch and plugins: something that a message can be delivered to.
+//! The seams between dispatch, gateway and plugins: something that a message can be delivered to, or a request.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use coordinator_journal::{Delivery, HandlerSpec, NewMessage};
 use coordinator_wiring::HandlerTerms;
+
+use crate::plugin::{RouteReply, RouteRequest};
 
 /// A delivery in progress. Dropping it cancels it.
 pub type Running = Pin<Box<dyn Future<Output = Reply> + Send>>;
@@ -20,6 +22,18 @@ pub trait Target: Send + Sync + 'static {
 
     /// Runs the handler. Polled on the dispatch runtime; panics of the handler come back as [`Reply::Panicked`].
     fn deliver(&self, delivery: &Delivery) -> Running;
+}
+
+/// A request in progress. Stays on the thread of its connection.
+pub type Answering<'a> = Pin<Box<dyn Future<Output = RouteReply> + 'a>>;
+
+/// Something that answers routes.
+pub trait RouteTarget: Send + Sync + 'static {
+    /// Instance name, for logs.
+    fn name(&self) -> &str;
+
+    /// Asks route number `index`.
+    fn answer<'a>(&'a self, index: u32, request: RouteRequest<'a>) -> Answering<'a>;
 }
 
 /// What a handler answered.

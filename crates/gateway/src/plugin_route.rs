@@ -120,7 +120,7 @@ async fn answer(
         body,
         trace,
     };
-    match entry.plugin.route(entry.index, call).await {
+    match entry.plugin.answer(entry.index, call).await {
         RouteReply::Response { head, body } => respond(head, body),
         RouteReply::Failed {
             status,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use coordinator_abi::manifest::Access;
 use coordinator_config::Secret;
-use coordinator_context::Plugin;
+use coordinator_context::RouteTarget;
 use coordinator_webhooks::{Scheme, SchemeConfig, UnknownScheme};
 use coordinator_wiring::BoundRoute;
 use matchit::Router;
@@ -15,7 +15,7 @@ pub struct MountedRoute {
     /// Where it is.
     pub bound: BoundRoute,
     /// Who answers.
-    pub plugin: Arc<Plugin>,
+    pub plugin: Arc<dyn RouteTarget>,
     /// Values of the setting that `verify` names.
     pub secrets: Vec<Secret>,
 }
@@ -30,7 +30,7 @@ pub struct RouteTable {
 
 /// One route, ready to be called.
 pub(crate) struct Entry {
-    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) plugin: Arc<dyn RouteTarget>,
     pub(crate) index: u32,
     pub(crate) method: String,
     pub(crate) path: String,

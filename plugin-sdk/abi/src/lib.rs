@@ -31,7 +31,7 @@ pub use header::PluginHeader;
 pub use host::{Host, HostTable, Lend, Lent};
 pub use manifest::Manifest;
 pub use outcome::Outcome;
-pub use plugin::{Call, Instance, PluginTable, PluginTableRef, Serve};
+pub use plugin::{Call, Instance, Opened, PluginTable, PluginTableRef, Serve};
 pub use shared_bytes::SharedBytes;
 
 /// Version of this crate.

@@ -26,7 +26,7 @@ pub struct PluginTable {
     /// Makes an instance that is not started yet.
     pub open: extern "C" fn(HostTableRef) -> Opaque,
     /// Does `op` on item `index` (of the manifest's handlers or routes) for a lent object.
-    pub call: extern "C" fn(&Opaque, Code, u32, &Opaque, SharedBytes, SharedBytes) -> RawFuture,
+    pub call: extern "C" fn(&Opaque, Code, u32, Opaque, SharedBytes, SharedBytes) -> RawFuture,
     /// The host's log filter changed: ask again which events are wanted.
     #[sabi(last_prefix_field)]
     pub refresh_logs: extern "C" fn(),
@@ -61,8 +61,10 @@ pub trait Serve: Send + Sync + 'static {
     /// A new instance, not started.
     fn open(host: Host) -> Self;
 
-    /// Does what is asked.
-    fn call(self: Arc<Self>, call: Call) -> RawFuture;
+    /// Does what is asked. The future keeps `this`, and so the instance, alive.
+    fn call(this: Opened<Self>, call: Call) -> RawFuture
+    where
+        Self: Sized;
 
     /// Asks again which log events are wanted.
     fn refresh_logs();
@@ -91,38 +93,33 @@ impl<P: Serve> Functions<P> {
     extern "C" fn open(table: HostTableRef) -> Opaque {
         let host = Host::new(table);
         // A panic here leaves an instance that answers every call with it.
-        let opened = crate::panic::catch(|| P::open(host));
-        Opaque::new(Arc::new(Opened {
-            host,
-            plugin: opened.map(Arc::new),
-        }))
+        let plugin = crate::panic::catch(|| P::open(host));
+        Opaque::new(Arc::new(Slot { host, plugin }))
     }
 
     extern "C" fn call(
         instance: &Opaque,
         op: Code,
         index: u32,
-        lent: &Opaque,
+        lent: Opaque,
         meta: SharedBytes,
         body: SharedBytes,
     ) -> RawFuture {
         // SAFETY: `Instance` passes only what `open` of this table returned.
-        let opened = unsafe { instance.object::<Opened<P>>() };
-        let plugin = match &opened.plugin {
-            Ok(plugin) => Arc::clone(plugin),
-            Err(panic) => return RawFuture::ready(Outcome::panicked(panic.clone())),
+        let slot = unsafe { instance.object::<Slot<P>>() };
+        if let Err(panic) = &slot.plugin {
+            return RawFuture::ready(Outcome::panicked(panic.clone()));
+        }
+        let lent = Lent::new(slot.host, lent);
+        let call = Call {
+            op,
+            index,
+            lent,
+            meta,
+            body,
         };
-        let lent = Lent::new(opened.host, lent.clone());
-        crate::panic::catch(|| {
-            plugin.call(Call {
-                op,
-                index,
-                lent,
-                meta,
-                body,
-            })
-        })
-        .unwrap_or_else(|panic| RawFuture::ready(Outcome::panicked(panic)))
+        crate::panic::catch(|| P::call(Opened(slot), call))
+            .unwrap_or_else(|panic| RawFuture::ready(Outcome::panicked(panic)))
     }
 
     extern "C" fn refresh_logs() {
@@ -130,9 +127,24 @@ impl<P: Serve> Functions<P> {
     }
 }
 
-struct Opened<P> {
+/// What `open` left behind.
+struct Slot<P> {
     host: Host,
-    plugin: Result<Arc<P>, String>,
+    plugin: Result<P, String>,
+}
+
+/// An instance, on the plugin's side. Counted once for each call: no second count inside.
+pub struct Opened<P>(Arc<Slot<P>>);
+
+impl<P> std::ops::Deref for Opened<P> {
+    type Target = P;
+
+    fn deref(&self) -> &P {
+        match &self.0.plugin {
+            Ok(plugin) => plugin,
+            Err(_) => unreachable!("an instance that failed to open answers before it gets here"),
+        }
+    }
 }
 
 /// The table of plugin `P`.
@@ -184,7 +196,7 @@ impl<H: Lend> Instance<H> {
         body: SharedBytes,
     ) -> RawFuture {
         let lent = Opaque::new(lent);
-        (self.table.call())(&self.object, op, index, &lent, meta, body)
+        (self.table.call())(&self.object, op, index, lent, meta, body)
     }
 
     /// Tells the plugin that the log filter changed.

@@ -11,7 +11,7 @@ use coordinator_abi::call::FailureMeta;
 use coordinator_abi::code::outcome;
 use coordinator_abi::log::LogTableRef;
 use coordinator_abi::plugin::{describe, table, unsupported};
-use coordinator_abi::{Call, Code, Host, Instance, Lend, Outcome, RawFuture, Serve, SharedBytes};
+use coordinator_abi::{Call, Code, Host, Instance, Lend, Opened, Outcome, RawFuture, Serve, SharedBytes};
 
 const ECHO: Code = Code(1);
 const PUBLISH: Code = Code(2);
@@ -48,7 +48,7 @@ impl Serve for Plugin {
         Self
     }
 
-    fn call(self: Arc<Self>, call: Call) -> RawFuture {
+    fn call(_: Opened<Self>, call: Call) -> RawFuture {
         match call.op {
             ECHO => RawFuture::new(async move {
                 Outcome {
