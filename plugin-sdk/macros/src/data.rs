@@ -4,6 +4,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Item, Result};
 
+use crate::item;
+
 /// The derives of a payload type. The schema is the one that the manifest carries.
 pub(crate) fn derives() -> TokenStream {
     quote! {
@@ -28,10 +30,7 @@ pub(crate) fn expand(options: TokenStream, item: Item) -> Result<TokenStream> {
         ));
     }
     if !matches!(item, Item::Struct(_) | Item::Enum(_)) {
-        return Err(syn::Error::new_spanned(
-            item,
-            "`#[data]` goes on a struct or an enum",
-        ));
+        return Err(item::misplaced(&item, "data", "a struct or an enum"));
     }
     let derives = derives();
     Ok(quote! { #derives #item })

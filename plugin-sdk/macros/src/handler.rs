@@ -1,16 +1,18 @@
 //! `#[handler]` on a method.
 
-use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Attribute, Error, FnArg, Ident, ImplItemFn, LitInt, LitStr, Meta, Result, Type};
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Attribute, Error, Ident, ImplItemFn, LitInt, LitStr, Meta, Result, Type};
 
-use crate::{docs, duration, options, row};
+use crate::{docs, duration, options, row, signature};
 
+const TAKES: &str = "`&self`, `ctx: &Context`, and one message";
 const OPTIONS: [&str; 4] = ["max_attempts", "backoff", "timeout", "concurrency"];
 
 pub(crate) struct Handler {
     function: Ident,
     message: Type,
+    answer: Span,
     doc: String,
     terms: Terms,
 }
@@ -31,19 +33,13 @@ impl Handler {
             let text = format!("handler `{name}` needs a doc comment: operators read it");
             return Err(Error::new(name.span(), text));
         }
-        let message = match function.sig.inputs.iter().collect::<Vec<_>>()[..] {
-            [FnArg::Receiver(_), FnArg::Typed(_), FnArg::Typed(message)] => (*message.ty).clone(),
-            _ => {
-                let text = "a handler takes `&self`, `ctx: &Context`, and one message";
-                return Err(Error::new(name.span(), text));
-            }
-        };
-        if function.sig.asyncness.is_none() {
-            return Err(Error::new(name.span(), "a handler is an `async fn`"));
-        }
+        let message = signature::read(function, "handler", TAKES)?;
+        let message =
+            message.ok_or_else(|| Error::new(name.span(), format!("a handler takes {TAKES}")))?;
         Ok(Self {
             function: name,
             message,
+            answer: signature::answer(function),
             doc,
             terms: Terms::read(attribute)?,
         })
@@ -56,6 +52,7 @@ impl Handler {
             message,
             doc,
             terms,
+            ..
         } = self;
         let name = function.to_string();
         let max_attempts = option(terms.max_attempts.map(|n| quote!(#n)));
@@ -91,9 +88,13 @@ impl Handler {
         let Self {
             function, message, ..
         } = self;
-        quote! {
-            #index => self.#function(ctx, ::coordinator_sdk::__private::decode::<#message>(payload)?).await
-        }
+        let payload = quote! {
+            ::coordinator_sdk::__private::decode::<#message>(
+                <#message as ::coordinator_sdk::Message>::TYPE, payload,
+            )?
+        };
+        let call = quote_spanned!(self.answer=> self.#function(ctx, #payload).await);
+        quote!(#index => #call)
     }
 }
 

@@ -9,12 +9,14 @@ mod data;
 mod docs;
 mod duration;
 mod handler;
+mod item;
 mod message;
 mod options;
 mod plugin;
 mod route;
 mod row;
 mod settings;
+mod signature;
 
 use proc_macro::TokenStream;
 use syn::parse_macro_input;
@@ -33,8 +35,9 @@ use syn::parse_macro_input;
 /// Every route and handler needs a doc comment: operators read it.
 #[proc_macro_attribute]
 pub fn plugin(options: TokenStream, item: TokenStream) -> TokenStream {
-    let item = parse_macro_input!(item as syn::ItemImpl);
-    plugin::expand(options.into(), item)
+    let item = parse_macro_input!(item as syn::Item);
+    item::implementation(item)
+        .and_then(|item| plugin::expand(options.into(), item))
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }
@@ -44,8 +47,9 @@ pub fn plugin(options: TokenStream, item: TokenStream) -> TokenStream {
 /// `key` names the field that orders messages within their lane; `lane` defaults to the type.
 #[proc_macro_attribute]
 pub fn message(options: TokenStream, item: TokenStream) -> TokenStream {
-    let item = parse_macro_input!(item as syn::ItemStruct);
-    message::expand(options.into(), item)
+    let item = parse_macro_input!(item as syn::Item);
+    item::structure(item, "message")
+        .and_then(|item| message::expand(options.into(), item))
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }
@@ -62,8 +66,9 @@ pub fn data(options: TokenStream, item: TokenStream) -> TokenStream {
 /// Declares a plugin's settings. Every field needs a doc comment; `#[setting(default = EXPR)]` makes it optional.
 #[proc_macro_attribute]
 pub fn settings(options: TokenStream, item: TokenStream) -> TokenStream {
-    let item = parse_macro_input!(item as syn::ItemStruct);
-    settings::expand(options.into(), item)
+    let item = parse_macro_input!(item as syn::Item);
+    item::structure(item, "settings")
+        .and_then(|item| settings::expand(options.into(), item))
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

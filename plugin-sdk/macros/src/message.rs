@@ -1,9 +1,10 @@
 //! `#[message]`: a payload type with a name.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::meta::ParseNestedMeta;
 use syn::parse::{ParseStream, Parser};
+use syn::spanned::Spanned as _;
 use syn::{Error, Field, Ident, ItemStruct, LitStr, Result, Token};
 
 use crate::{data, docs, options, row};
@@ -146,16 +147,19 @@ fn key_function(item: &ItemStruct, key: Option<&LitStr>) -> Result<TokenStream> 
         .fields
         .iter()
         .find(|field| field_name(field).as_deref() == Some(&key.value()));
-    let Some(field) = found.and_then(|field| field.ident.as_ref()) else {
+    let Some((name, ty)) = found.and_then(|field| Some((field.ident.as_ref()?, &field.ty))) else {
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
         return Err(Error::new(
             key.span(),
             options::unknown_text(&key.value(), "field", &known),
         ));
     };
+    // A type that has no text is told under the field.
+    let place = Span::call_site().located_at(ty.span());
+    let text = quote_spanned!(place=> ::std::string::ToString::to_string(&self.#name));
     Ok(quote! {
         fn key(&self) -> ::core::option::Option<::std::string::String> {
-            ::core::option::Option::Some(::std::string::ToString::to_string(&self.#field))
+            ::core::option::Option::Some(#text)
         }
     })
 }

@@ -32,7 +32,7 @@ pub(crate) fn expand(options: TokenStream, mut item: ItemImpl) -> Result<TokenSt
         .map_or_else(|| plugin.clone(), |(_, settings)| settings.clone());
     let implementation = surface.implementation(&plugin, &settings);
     let checks = surface.routes.iter().map(|route| route.check(&settings));
-    let export = surface.export(&plugin, &settings);
+    let export = surface.export(&plugin);
     Ok(quote! {
         #item
         #implementation
@@ -76,14 +76,21 @@ impl Surface {
         let attributes: Vec<Attribute> =
             function.attrs.iter().filter(|a| ours(a)).cloned().collect();
         function.attrs.retain(|attribute| !ours(attribute));
-        for attribute in &attributes {
-            if attribute.path().is_ident("route") {
-                self.routes.push(Route::read(attribute, function)?);
-            } else if attribute.path().is_ident("handler") {
-                self.handlers.push(Handler::read(attribute, function)?);
-            } else {
-                self.start = Some(start(function)?);
+        let attribute = match &attributes[..] {
+            [] => return Ok(()),
+            [attribute] => attribute,
+            [_, second, ..] => {
+                let text = "a method is one of a handler, a route and the start";
+                return Err(Error::new_spanned(second, text));
             }
+        };
+        if attribute.path().is_ident("route") {
+            self.routes.push(Route::read(attribute, function)?);
+        } else if attribute.path().is_ident("handler") {
+            self.handlers.push(Handler::read(attribute, function)?);
+        } else if self.start.replace(start(function)?).is_some() {
+            let text = "a plugin has one start function";
+            return Err(Error::new_spanned(attribute, text));
         }
         Ok(())
     }
@@ -91,12 +98,7 @@ impl Surface {
     fn implementation(&self, plugin: &Type, settings: &Type) -> TokenStream {
         let handlers = self.handlers.iter().map(Handler::describe);
         let routes = self.routes.iter().map(Route::describe);
-        let handler_arms = (0_u32..)
-            .zip(&self.handlers)
-            .map(|(index, handler)| handler.arm(index));
-        let route_arms = (0_u32..)
-            .zip(&self.routes)
-            .map(|(index, route)| route.arm(index));
+        let calls = self.calls();
         let start = match &self.start {
             Some((function, _)) => quote!(Self::#function(settings, ctx).await),
             None => quote!(::core::result::Result::Ok(settings)),
@@ -128,37 +130,50 @@ impl Surface {
                     #start
                 }
 
-                #[allow(unused_variables, reason = "a plugin may have no handlers")]
-                async fn handle(
-                    &self,
-                    index: u32,
-                    ctx: &::coordinator_sdk::Context,
-                    payload: &[u8],
-                ) -> ::core::result::Result<(), ::coordinator_sdk::HandlerError> {
-                    match index {
-                        #(#handler_arms,)*
-                        other => ::core::result::Result::Err(::coordinator_sdk::__private::no_handler(other)),
-                    }
-                }
+                #calls
+            }
+        }
+    }
 
-                #[allow(unused_variables, reason = "a plugin may have no routes")]
-                async fn route(
-                    &self,
-                    index: u32,
-                    ctx: &::coordinator_sdk::Context,
-                    request: ::coordinator_sdk::Request,
-                ) -> ::core::result::Result<::coordinator_sdk::Response, ::coordinator_sdk::RouteError> {
-                    match index {
-                        #(#route_arms,)*
-                        other => ::core::result::Result::Err(::coordinator_sdk::__private::no_route(other)),
-                    }
+    /// What runs a handler, and what runs a route, by their indices.
+    fn calls(&self) -> TokenStream {
+        let handler_arms = (0_u32..)
+            .zip(&self.handlers)
+            .map(|(index, handler)| handler.arm(index));
+        let route_arms = (0_u32..)
+            .zip(&self.routes)
+            .map(|(index, route)| route.arm(index));
+        quote! {
+            #[allow(unused_variables, reason = "a plugin may have no handlers")]
+            async fn handle(
+                &self,
+                index: u32,
+                ctx: &::coordinator_sdk::Context,
+                payload: &[u8],
+            ) -> ::core::result::Result<(), ::coordinator_sdk::HandlerError> {
+                match index {
+                    #(#handler_arms,)*
+                    other => ::core::result::Result::Err(::coordinator_sdk::__private::no_handler(other)),
+                }
+            }
+
+            #[allow(unused_variables, reason = "a plugin may have no routes")]
+            async fn route(
+                &self,
+                index: u32,
+                ctx: &::coordinator_sdk::Context,
+                request: ::coordinator_sdk::Request,
+            ) -> ::core::result::Result<::coordinator_sdk::Response, ::coordinator_sdk::RouteError> {
+                match index {
+                    #(#route_arms,)*
+                    other => ::core::result::Result::Err(::coordinator_sdk::__private::no_route(other)),
                 }
             }
         }
     }
 
     /// The ELF section's lines and the one exported symbol.
-    fn export(&self, plugin: &Type, settings: &Type) -> TokenStream {
+    fn export(&self, plugin: &Type) -> TokenStream {
         let handler_rows = self.handlers.iter().map(Handler::row);
         let route_rows = self.routes.iter().map(Route::row).collect::<String>();
         quote! {
@@ -172,7 +187,7 @@ impl Surface {
                     "\",\"target\":\"", ::coordinator_sdk::__private::TARGET,
                     "\",\"panic\":\"", if ::core::cfg!(panic = "unwind") { "unwind" } else { "abort" },
                     "\"}\n",
-                    <#settings as ::coordinator_sdk::__private::Settings>::ROWS,
+                    <#plugin as ::coordinator_sdk::__private::Plugin>::SETTINGS_ROWS,
                     #(#handler_rows,)*
                     #route_rows,
                 ];

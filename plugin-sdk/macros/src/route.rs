@@ -1,16 +1,17 @@
 //! `#[route]` on a method.
 
-use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, Error, FnArg, Ident, ImplItemFn, Lit, LitStr, MetaNameValue, Result, Token, Type,
+    Attribute, Error, Ident, ImplItemFn, LitInt, LitStr, MetaNameValue, Result, Token, Type,
     parenthesized,
 };
 
-use crate::{docs, duration, options, row};
+use crate::{docs, duration, options, row, signature};
 
+const TAKES: &str = "`&self`, `ctx: &Context`, and at most one `Request` or `Json<T>`";
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 const SCHEMES: [&str; 2] = ["stripe", "standard_webhooks"];
 const SCHEME_OPTIONS: [&str; 1] = ["tolerance"];
@@ -25,6 +26,7 @@ pub(crate) struct Route {
     body_limit: Option<u64>,
     doc: String,
     extractor: Option<Type>,
+    answer: Span,
 }
 
 enum Access {
@@ -33,7 +35,7 @@ enum Access {
     Verify {
         scheme: Ident,
         setting: Ident,
-        options: Vec<(String, Lit)>,
+        options: Vec<(String, u64)>,
     },
 }
 
@@ -54,19 +56,7 @@ impl Route {
                 format!("route `{name}` needs a doc comment: it becomes the API's reference");
             return Err(Error::new(name.span(), text));
         }
-        let extractor = match function.sig.inputs.iter().collect::<Vec<_>>()[..] {
-            [FnArg::Receiver(_), FnArg::Typed(_)] => None,
-            [FnArg::Receiver(_), FnArg::Typed(_), FnArg::Typed(request)] => {
-                Some((*request.ty).clone())
-            }
-            _ => {
-                let text = "a route takes `&self`, `ctx: &Context`, and at most one `Request` or `Json<T>`";
-                return Err(Error::new(name.span(), text));
-            }
-        };
-        if function.sig.asyncness.is_none() {
-            return Err(Error::new(name.span(), "a route is an `async fn`"));
-        }
+        let extractor = signature::read(function, "route", TAKES)?;
         let Arguments {
             method,
             path,
@@ -81,6 +71,7 @@ impl Route {
             body_limit,
             doc,
             extractor,
+            answer: signature::answer(function),
         })
     }
 
@@ -132,13 +123,14 @@ impl Route {
     /// The arm that runs it.
     pub(crate) fn arm(&self, index: u32) -> TokenStream {
         let function = &self.function;
-        let call = match &self.extractor {
-            None => quote!(self.#function(ctx).await?),
-            Some(ty) => quote! {
-                self.#function(ctx, <#ty as ::coordinator_sdk::FromRequest>::from_request(request)?).await?
-            },
+        let request = self
+            .extractor
+            .as_ref()
+            .map(|ty| quote!(<#ty as ::coordinator_sdk::FromRequest>::from_request(request)?));
+        let call = quote_spanned! {self.answer=>
+            ::coordinator_sdk::IntoResponse::into_response(self.#function(ctx, #request).await?)
         };
-        quote!(#index => ::core::result::Result::Ok(::coordinator_sdk::IntoResponse::into_response(#call)))
+        quote!(#index => ::core::result::Result::Ok(#call))
     }
 
     /// A typed access to the setting that holds the secret: a wrong name or type fails under its token.
@@ -201,6 +193,9 @@ impl Parse for Arguments {
             }
             let key: Ident = input.parse()?;
             input.parse::<Token![=]>()?;
+            if access.is_some() && (key == "verify" || key == "auth") {
+                return Err(Error::new(key.span(), "a route has one kind of access"));
+            }
             match key.to_string().as_str() {
                 "verify" => access = Some(verify(input)?),
                 "auth" => access = Some(auth(input)?),
@@ -283,7 +278,7 @@ fn verify(input: ParseStream<'_>) -> Result<Access> {
     })
 }
 
-fn scheme_option(pair: &MetaNameValue) -> Result<(String, Lit)> {
+fn scheme_option(pair: &MetaNameValue) -> Result<(String, u64)> {
     let key = pair
         .path
         .get_ident()
@@ -293,8 +288,14 @@ fn scheme_option(pair: &MetaNameValue) -> Result<(String, Lit)> {
         let text = options::unknown_text(&key, "scheme option", &SCHEME_OPTIONS);
         return Err(Error::new_spanned(&pair.path, text));
     }
-    match &pair.value {
-        syn::Expr::Lit(literal) => Ok((key, literal.lit.clone())),
-        other => Err(Error::new_spanned(other, "expected a literal")),
+    let value = &pair.value;
+    let seconds = syn::parse2::<LitInt>(value.to_token_stream())
+        .and_then(|literal| literal.base10_parse::<u64>());
+    match seconds {
+        Ok(seconds) if seconds > 0 => Ok((key, seconds)),
+        _ => Err(Error::new_spanned(
+            value,
+            "expected seconds, such as `tolerance = 300`",
+        )),
     }
 }

@@ -1,0 +1,10 @@
+use coordinator_sdk::prelude::*;
+
+/// Settings.
+#[settings]
+pub struct Plugin {}
+
+#[plugin]
+pub struct Other {}
+
+fn main() {}

@@ -1,0 +1,20 @@
+use coordinator_sdk::prelude::*;
+
+/// Settings.
+#[settings]
+pub struct Plugin {
+    /// Signs webhooks.
+    webhook_secret: Secret,
+    /// Where the shop is.
+    shop: String,
+}
+
+#[plugin]
+impl Plugin {
+    #[route(post, "/things", auth = public)]
+    async fn take(&self, _ctx: &Context) -> Result<Response, RouteError> {
+        Ok(Response::ok())
+    }
+}
+
+fn main() {}

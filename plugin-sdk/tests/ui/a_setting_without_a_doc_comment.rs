@@ -1,0 +1,9 @@
+use coordinator_sdk::prelude::*;
+
+/// Settings.
+#[settings]
+pub struct Plugin {
+    webhook_key: Secret,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use coordinator_sdk::prelude::*;
+
+#[data]
+fn thing() {}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use coordinator_sdk::prelude::*;
+
+/// Settings.
+#[settings]
+pub enum Plugin {
+    /// None.
+    None,
+}
+
+fn main() {}

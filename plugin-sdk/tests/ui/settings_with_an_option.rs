@@ -1,0 +1,7 @@
+use coordinator_sdk::prelude::*;
+
+/// Settings.
+#[settings(strict)]
+pub struct Plugin {}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use coordinator_sdk::prelude::*;
+
+/// Settings.
+#[settings]
+pub struct Plugin(Secret);
+
+fn main() {}
