@@ -1,5 +1,4 @@
 //! Both sides of the boundary in one process: calls, futures, wakers, cancellation and panics.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,5 +1,4 @@
 //! Golden layouts: what a released minor looks like in memory. A change here is a new major.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::mem::{align_of, offset_of, size_of};
 
