@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: what an operator waits for and pays, measured from outside, in release builds.
+//! `cargo xtask bench`: what an operator waits for and pays, measured from outside, and what the plugin boundary
+//! costs, measured by `coordinator-bench`; in release builds, in one run, kept in `BENCHMARKS.md`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -71,16 +72,68 @@ pub(crate) fn bench(workspace: &Workspace, interrupt: &Interrupt) -> Result<()> 
             command_ms(workspace, &program)?,
         ),
     ];
-    print!("{}", table(&rows));
+    println!("==> measuring the boundary");
+    let ratios = boundary(workspace)?;
+    let text = table(&rows, &ratios);
+    print!("{text}");
+    keep(workspace, &text)?;
     // It lies under the target folder: `cargo clean` takes what is left.
     drop(fs::remove_dir_all(folder));
-    let missed = rows.iter().filter(|row| row.median > row.target).count();
+    let missed = rows.iter().filter(|row| row.median > row.target).count()
+        + ratios.iter().filter(|ratio| ratio.is_missed()).count();
     ensure!(
         missed == 0,
         "{missed} of {} targets were missed",
-        rows.len()
+        rows.len() + ratios.len()
     );
     Ok(())
+}
+
+/// One ratio, as `coordinator-bench` prints it.
+#[derive(serde::Deserialize)]
+struct Ratio {
+    what: String,
+    median: f64,
+    worst: f64,
+    target: f64,
+    at_least: bool,
+    pairs: usize,
+}
+
+impl Ratio {
+    fn is_missed(&self) -> bool {
+        if self.at_least {
+            self.median < self.target
+        } else {
+            self.median > self.target
+        }
+    }
+}
+
+fn boundary(workspace: &Workspace) -> Result<Vec<Ratio>> {
+    let output = Command::new(workspace.built(Profile::Release, "coordinator-bench"))
+        .arg(workspace.built_plugin(Profile::Release, "echo"))
+        .stderr(Stdio::inherit())
+        .output()
+        .context("failed to start `coordinator-bench`")?;
+    ensure!(output.status.success(), "`coordinator-bench` failed");
+    let text = String::from_utf8(output.stdout).context("its output is not text")?;
+    text.lines()
+        .map(|line| serde_json::from_str(line).context("a line of it is not JSON"))
+        .collect()
+}
+
+/// Writes the table where readers look for it.
+fn keep(workspace: &Workspace, table: &str) -> Result<()> {
+    let date = Command::new("date").args(["-u", "+%F"]).output();
+    let date = date.context("failed to ask for the date")?.stdout;
+    let date = String::from_utf8_lossy(&date);
+    let text = format!(
+        "# Benchmarks\n\nMeasured on {} by `cargo xtask bench`, in one run; trust ratios, not single times.\n{table}",
+        date.trim()
+    );
+    let path = workspace.root().join("BENCHMARKS.md");
+    fs::write(&path, text).with_context(|| format!("failed to write `{}`", path.display()))
 }
 
 /// One start of the host.
@@ -184,7 +237,7 @@ fn row(what: &'static str, unit: &'static str, target: f64, mut measured: Vec<f6
 }
 
 /// The table as `BENCHMARKS.md` keeps it.
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[Row], ratios: &[Ratio]) -> String {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut text = format!(
         "\n{processors} processors\n\n| what | median | worst of {RUNS} | target |\n|---|--:|--:|--:|\n"
@@ -200,6 +253,25 @@ fn table(rows: &[Row]) -> String {
         writeln!(
             text,
             "| {what} | {median:.1} {unit} | {worst:.1} {unit} | ≤ {target:.0} {unit} |"
+        )
+        .expect("writing to a string cannot fail");
+    }
+    text.push_str(
+        "\n| what, plugin over native | median | worst | pairs | target |\n|---|--:|--:|--:|--:|\n",
+    );
+    for ratio in ratios {
+        let sign = if ratio.at_least { '≥' } else { '≤' };
+        let Ratio {
+            what,
+            median,
+            worst,
+            target,
+            pairs,
+            ..
+        } = ratio;
+        writeln!(
+            text,
+            "| {what} | {median:.2}× | {worst:.2}× | {pairs} | {sign} {target:.2}× |"
         )
         .expect("writing to a string cannot fail");
     }

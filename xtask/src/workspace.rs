@@ -1,7 +1,7 @@
 //! Where things are: asked of cargo, which knows about `CARGO_TARGET_DIR` and configuration files.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -28,6 +28,11 @@ impl Workspace {
             root: path("workspace_root").context("`cargo metadata` names no workspace root")?,
             target: path("target_directory").context("`cargo metadata` names no target folder")?,
         })
+    }
+
+    /// The checkout.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// A cargo command at the workspace's root.
