@@ -1,0 +1,184 @@
+//! A running house: the host, what it wrote, and the world around it.
+
+use std::process::Stdio;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use coordinator_sandbox::Sandbox;
+use tempfile::TempDir;
+
+use crate::process::{Ended, Host, coordinator};
+use crate::{API_KEY, Ask, Builder, Log};
+
+/// A host process with a folder, a log and a sandbox of its own.
+///
+/// Dropping it ends the process. A test that has not failed fails there, if a delivery is unsettled or the number of
+/// dead letters is not the one it announced.
+#[derive(Debug)]
+pub struct TestHouse {
+    host: Option<Host>,
+    door: Door,
+    log: Log,
+    sandbox: Sandbox,
+    folder: TempDir,
+    pub(crate) dead_letters: usize,
+    pub(crate) leaves_work: bool,
+}
+
+/// Where the host is to be found, also after it was started again. Clones are for other threads.
+#[derive(Debug, Clone, Default)]
+pub struct Door(Arc<(Mutex<Option<String>>, Condvar)>);
+
+impl Door {
+    /// The base URL, without a trailing slash; waits while no host runs.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let (url, opened) = &*self.0;
+        let url = url.lock().unwrap_or_else(PoisonError::into_inner);
+        let url = opened.wait_while(url, |url| url.is_none());
+        let url = url.unwrap_or_else(PoisonError::into_inner);
+        url.clone().expect("it was waited for")
+    }
+
+    fn set(&self, now: Option<String>) {
+        let (url, opened) = &*self.0;
+        *url.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        opened.notify_all();
+    }
+}
+
+impl TestHouse {
+    /// A house to be furnished.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    pub(crate) fn new(built: Builder) -> Self {
+        Self {
+            host: None,
+            door: Door::default(),
+            log: Log::default(),
+            sandbox: built.sandbox,
+            folder: built.folder,
+            dead_letters: 0,
+            leaves_work: false,
+        }
+    }
+
+    /// Starts the host, and returns when it listens.
+    ///
+    /// # Panics
+    ///
+    /// If it ends before.
+    #[track_caller]
+    pub fn start(&mut self) {
+        let mut command = coordinator(self.folder.path());
+        command
+            .arg("serve")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut host = Host(command.spawn().expect("the binary runs"));
+        let said = host.0.stderr.take().expect("it is piped");
+        let url = self.log.follow(said).recv();
+        let url = url.unwrap_or_else(|_| panic!("the host did not start:\n{}", self.log.tail()));
+        self.door.set(Some(url));
+        self.host = Some(host);
+    }
+
+    /// Ends the host with SIGKILL, at whatever it is doing.
+    pub fn kill(&mut self) {
+        self.door.set(None);
+        self.running().kill();
+    }
+
+    /// Ends the host with SIGTERM, waits for it, and returns its exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        self.door.set(None);
+        let host = self.running();
+        host.signal_end();
+        host.ended().code()
+    }
+
+    /// Lets the host write no file beyond this many bytes, or as it likes again.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let host = self.host.as_ref().expect("the test has a host running");
+        host.limit_files(bytes);
+    }
+
+    fn running(&mut self) -> Host {
+        self.host.take().expect("the test has a host running")
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.host.is_some()
+    }
+
+    /// Where the host is.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.door.clone()
+    }
+
+    /// The base URL of the running host.
+    #[must_use]
+    pub fn url(&self) -> String {
+        assert!(self.is_running(), "the test has a host running");
+        self.door.url()
+    }
+
+    /// The number of the host's process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        let host = self.host.as_ref().expect("the test has a host running");
+        host.0.id()
+    }
+
+    /// What the host has said.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The world around it.
+    #[must_use]
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// A request to the host, without a key.
+    #[must_use]
+    pub fn ask(&self, method: &str, path: &str) -> Ask {
+        Ask::new(method, &format!("{}{path}", self.url()))
+    }
+
+    /// Runs `coordinator` with these arguments in the house's folder, to its end. It finds the host and the key.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        let mut command = coordinator(self.folder.path());
+        command.args(arguments).env("COORDINATOR_KEY", API_KEY);
+        if self.is_running() {
+            command.env("COORDINATOR_URL", self.url());
+        }
+        Ended::of(command)
+    }
+
+    /// The test ends with this many dead letters.
+    pub fn expect_dead_letters(&mut self, number: usize) {
+        self.dead_letters = number;
+    }
+
+    /// The test ends with deliveries that are not settled.
+    pub fn expect_unfinished_work(&mut self) {
+        self.leaves_work = true;
+    }
+}
+
+impl Drop for TestHouse {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the host's last lines:\n{}", self.log.tail());
+        } else if self.is_running() {
+            self.check_settled();
+        }
+    }
+}
