@@ -46,6 +46,7 @@
 //! ```
 
 mod block_on;
+mod path;
 mod port;
 
 use std::marker::PhantomData;
@@ -63,6 +64,7 @@ use crate::Message;
 use crate::plugin::Plugin;
 use crate::serve::Served;
 use block_on::block_on;
+use path::parameters;
 pub use port::Sent;
 use port::{Port, World};
 
@@ -329,7 +331,7 @@ impl<P: Plugin> Host<P> {
     #[must_use]
     pub fn call(&self, mut call: Call) -> Answer {
         let routes = &self.manifest.routes;
-        let fit = |path: &str| match_path(path, &call.meta.path);
+        let fit = |path: &str| parameters(path, &call.meta.path);
         let found = routes.iter().enumerate().find_map(|(index, route)| {
             let params = (route.method == call.meta.method)
                 .then(|| fit(&route.path))
@@ -382,20 +384,4 @@ impl<P: Plugin> Host<P> {
 
 fn reason(answer: &Outcome) -> String {
     FailureMeta::of(answer).chain.join(": ")
-}
-
-/// The parameters of `path` if it fits `pattern`.
-fn match_path(pattern: &str, path: &str) -> Option<Vec<(String, String)>> {
-    let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
-    let mut params = Vec::new();
-    loop {
-        match (pattern.next(), path.next()) {
-            (None, None) => return Some(params),
-            (Some(name), Some(value)) if name.starts_with('{') && !value.is_empty() => {
-                params.push((name.trim_matches(['{', '}']).to_owned(), value.to_owned()));
-            }
-            (Some(expected), Some(found)) if expected == found => {}
-            _ => return None,
-        }
-    }
 }

@@ -1,4 +1,5 @@
 //! `coordinator-sandbox`: the sandbox as a program. Its first line is its URL.
+#![forbid(unsafe_code)]
 
 use std::io::Write as _;
 use std::net::SocketAddr;
