@@ -1,0 +1,142 @@
+//! The host is killed, again and again, while Stripe sends: nothing that it took is lost, nothing is done twice that
+//! could be known to be done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use coordinator_tests::{Door, Payment, TestHouse, eventually};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::Value;
+
+const EVENTS: u64 = 2_000;
+const KILLS: usize = 20;
+const SENDERS: usize = 8;
+/// Deliveries of `lms.enrol` that run at once.
+const CONCURRENCY: u64 = 8;
+const COURSES: [&str; 2] = ["course-v1:CrashX+One+2026", "course-v1:CrashX+Two+2026"];
+
+/// Every second payment is for both courses.
+fn payment(n: u64) -> Payment {
+    let mut payment = Payment::numbered(n);
+    payment.template.course_id = courses(n).join(",");
+    payment
+}
+
+fn courses(n: u64) -> &'static [&'static str] {
+    &COURSES[..1 + usize::from(n.is_multiple_of(2))]
+}
+
+/// What the senders know: which events they began to send, and which of them were answered with 2xx.
+#[derive(Default)]
+struct Ledger {
+    begun: AtomicU64,
+    accepted: Mutex<BTreeSet<u64>>,
+}
+
+impl Ledger {
+    /// Sends every event once, whatever comes back.
+    fn send_all(&self, door: &Door) {
+        loop {
+            let n = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+            if n > EVENTS {
+                return;
+            }
+            let answer = payment(n).post(&door.url());
+            if answer.is_some_and(|answer| answer.is_success()) {
+                self.accepted.lock().expect("no sender panics").insert(n);
+            }
+        }
+    }
+}
+
+/// Numbers of events, rising: the host is killed when the senders have come so far.
+fn moments() -> Vec<u64> {
+    let seed = std::env::var("COORDINATOR_TEST_SEED").ok();
+    let seed = seed.and_then(|seed| seed.parse().ok());
+    let seed: u64 = seed.unwrap_or_else(|| rand::rng().random());
+    eprintln!("COORDINATOR_TEST_SEED={seed} kills at the same moments again");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut moments = BTreeSet::new();
+    while moments.len() < KILLS {
+        moments.insert(random.random_range(1..EVENTS));
+    }
+    moments.into_iter().collect()
+}
+
+#[test]
+fn a_host_killed_twenty_times_in_a_burst_loses_and_doubles_nothing() {
+    let mut house = TestHouse::builder()
+        .payments()
+        .config(&format!(
+            "[wiring.handlers.\"lms.enrol\"]\nconcurrency = {CONCURRENCY}\nbackoff = \"100ms..300ms\""
+        ))
+        .start();
+    let (ledger, door) = (Ledger::default(), house.door());
+    thread::scope(|scope| {
+        for _ in 0..SENDERS {
+            scope.spawn(|| ledger.send_all(&door));
+        }
+        for moment in moments() {
+            eventually("the senders come so far", || {
+                (ledger.begun.load(Ordering::SeqCst) >= moment).then_some(())
+            });
+            house.kill();
+            house.start();
+        }
+    });
+    house.until_settled("lms.enrol");
+
+    let accepted = ledger.accepted.into_inner().expect("no sender panicked");
+    assert!(accepted.len() as u64 > EVENTS / 2, "most were taken");
+    every_accepted_event_was_handled(&house, &accepted);
+    every_emit_is_there_once(&house, &accepted);
+}
+
+/// Work was only repeated for deliveries that were in flight, and was told to the LMS as the same work.
+fn every_accepted_event_was_handled(house: &TestHouse, accepted: &BTreeSet<u64>) {
+    let enrolled: BTreeSet<_> = house.sandbox().enrolments().into_iter().collect();
+    for n in accepted {
+        for course in courses(*n) {
+            let enrolment = (format!("learner-{n}"), (*course).to_owned());
+            assert!(enrolled.contains(&enrolment), "event {n} was lost");
+        }
+    }
+    let lms = house.sandbox().counts();
+    eprintln!("{} of {EVENTS} events taken; {lms:?}", accepted.len());
+    let in_flight = KILLS as u64 * CONCURRENCY * COURSES.len() as u64;
+    assert!(lms.repeats <= in_flight, "{lms:?}");
+    assert_eq!(lms.repeats_with_new_key, 0, "{lms:?}");
+}
+
+/// One payment message for each event, and one fulfilment for each of its courses, caused by it.
+fn every_emit_is_there_once(house: &TestHouse, accepted: &BTreeSet<u64>) {
+    let text = |value: &Value| value.as_str().expect("it is text").to_owned();
+    let mut payments = BTreeMap::new();
+    for payment in house.messages("org.openedx.payment.received.v1") {
+        assert_eq!(payment["state"], "acked", "{payment}");
+        let twice = payments.insert(text(&payment["key"]), text(&payment["id"]));
+        assert_eq!(twice, None, "a payment is there twice: {payment}");
+    }
+    let mut fulfilled: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for message in house.messages("org.openedx.fulfilment.completed.v1") {
+        let detail = house.message(&text(&message["id"]));
+        let (order, course) = (text(&detail["data"]["order"]), &detail["data"]["course"]);
+        assert_eq!(payments.get(&order), Some(&text(&detail["cause"])));
+        let is_new = fulfilled.entry(order).or_default().insert(text(course));
+        assert!(is_new, "a fulfilment is there twice: {detail}");
+    }
+    for n in accepted {
+        assert!(payments.contains_key(&format!("ORDER-{n}")), "event {n}");
+    }
+    // Also of events whose answer the kill took away: what is in the journal is handled.
+    for order in payments.keys() {
+        let n = order.strip_prefix("ORDER-").and_then(|n| n.parse().ok());
+        let expected = courses(n.expect("orders are numbered")).iter();
+        let expected = expected.map(|course| (*course).to_owned()).collect();
+        assert_eq!(fulfilled.get(order), Some(&expected), "{order}");
+    }
+    assert_eq!(fulfilled.len(), payments.len());
+}
