@@ -64,6 +64,7 @@ impl App {
             keys: ApiKeys::new(&config.api_keys),
             body_limit: config.server.body_limit.as_usize(),
             body_timeout: BODY_TIMEOUT,
+            route_timeout: config.dispatch.timeout,
             metrics: Box::new(move || telemetry.render_metrics()),
         };
         let server = &config.server;

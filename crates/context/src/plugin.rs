@@ -66,18 +66,22 @@ pub enum RouteReply {
         body: Bytes,
     },
     /// A refusal or a failure.
-    Failed {
-        /// HTTP status.
-        status: u16,
-        /// Stable code.
-        code: String,
-        /// For the caller; empty where the caller is told nothing.
-        detail: String,
-        /// `Retry-After`.
-        after: Option<Duration>,
-        /// For the log.
-        chain: Vec<String>,
-    },
+    Failed(RouteFailed),
+}
+
+/// A route refused or failed.
+#[derive(Debug)]
+pub struct RouteFailed {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable code.
+    pub code: String,
+    /// For the caller; empty where the caller is told nothing.
+    pub detail: String,
+    /// `Retry-After`.
+    pub after: Option<Duration>,
+    /// For the log.
+    pub chain: Vec<String>,
 }
 
 impl Plugin {
@@ -196,13 +200,6 @@ impl RouteTarget for Plugin {
 }
 
 fn reply(answer: Outcome) -> RouteReply {
-    let internal = |chain: Vec<String>| RouteReply::Failed {
-        status: 500,
-        code: "internal".to_owned(),
-        detail: String::new(),
-        after: None,
-        chain,
-    };
     match answer.code {
         outcome::OK => match ResponseMeta::decode(&answer.meta) {
             Ok(head) => RouteReply::Response {
@@ -212,22 +209,32 @@ fn reply(answer: Outcome) -> RouteReply {
             Err(malformed) => internal(vec![malformed.to_string()]),
         },
         outcome::FAILED => match serde_json::from_slice::<RouteFailure>(&answer.meta) {
-            Ok(failure) => RouteReply::Failed {
+            Ok(failure) => RouteReply::Failed(RouteFailed {
                 status: failure.status,
                 code: failure.code,
                 detail: failure.detail,
                 after: failure.after_ms.map(Duration::from_millis),
                 chain: failure.chain,
-            },
+            }),
             Err(_) => internal(FailureMeta::of(&answer).chain),
         },
-        outcome::UNAVAILABLE => RouteReply::Failed {
+        outcome::UNAVAILABLE => RouteReply::Failed(RouteFailed {
             status: 503,
             code: "plugin-unavailable".to_owned(),
             detail: "the plugin behind this route is not running".to_owned(),
             after: Some(Duration::from_secs(5)),
             chain: FailureMeta::of(&answer).chain,
-        },
+        }),
         _ => internal(FailureMeta::of(&answer).chain),
     }
+}
+
+fn internal(chain: Vec<String>) -> RouteReply {
+    RouteReply::Failed(RouteFailed {
+        status: 500,
+        code: "internal".to_owned(),
+        detail: String::new(),
+        after: None,
+        chain,
+    })
 }

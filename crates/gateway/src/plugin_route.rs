@@ -9,7 +9,7 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use bytes::Bytes;
 use coordinator_abi::call::{ResponseMeta, RouteMeta};
-use coordinator_context::{RouteReply, RouteRequest};
+use coordinator_context::{RouteFailed, RouteReply, RouteRequest};
 use coordinator_message::TraceParent;
 use coordinator_telemetry::metric;
 use coordinator_webhooks::{Scheme, SchemeConfig, VerifyRequest, verify};
@@ -120,23 +120,30 @@ async fn answer(
         body,
         trace,
     };
-    match entry.plugin.answer(entry.index, call).await {
-        RouteReply::Response { head, body } => respond(head, body),
-        RouteReply::Failed {
-            status,
-            code,
-            detail,
-            after,
-            chain,
-        } => {
-            if status >= 500 {
-                let reason = chain.join(": ");
-                let name = entry.plugin.name();
-                tracing::error!(plugin.name = name, route.path = %entry.path, error = %reason, "route of `{name}` failed");
-            }
-            Err(Problem::of_plugin(status, code, detail).after(after))
+    let answer = entry.plugin.answer(entry.index, call);
+    match tokio::time::timeout(state.route_timeout, answer).await {
+        Ok(RouteReply::Response { head, body }) => respond(head, body),
+        Ok(RouteReply::Failed(failure)) => Err(failed(entry, failure)),
+        Err(_) => {
+            let name = entry.plugin.name();
+            tracing::error!(plugin.name = name, route.path = %entry.path, "route of `{name}` did not answer in time");
+            let detail = "the plugin behind this route did not answer in time";
+            Err(Problem::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "route-timeout",
+                detail,
+            ))
         }
     }
+}
+
+/// What the caller reads of it; the rest goes to the log.
+fn failed(entry: &Entry, failure: RouteFailed) -> Problem {
+    if failure.status >= 500 {
+        let (name, reason) = (entry.plugin.name(), failure.chain.join(": "));
+        tracing::error!(plugin.name = name, route.path = %entry.path, error = %reason, "route of `{name}` failed");
+    }
+    Problem::of_plugin(failure.status, failure.code, failure.detail).after(failure.after)
 }
 
 /// The sender's id of the event. Nothing of the body was parsed before its signature was found good.

@@ -1,5 +1,6 @@
 //! Errors as callers read them: problem details ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -10,10 +11,13 @@ use serde::Serialize;
 
 /// A refusal. `code` is stable; `detail` says what was wrong, where, and what was expected.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+/// Boxed: it is the rare half of many results.
+#[derive(Debug, Clone)]
+struct Parts {
     status: StatusCode,
-    code: &'static str,
-    own_code: Option<String>,
+    code: Cow<'static, str>,
     detail: String,
     trace_id: Option<String>,
     pointer: Option<String>,
@@ -41,27 +45,30 @@ struct Body<'a> {
 
 impl Problem {
     /// With this status, stable code and sentence.
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+    pub fn new(
+        status: StatusCode,
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self(Box::new(Parts {
             status,
-            code,
-            own_code: None,
+            code: code.into(),
             detail: detail.into(),
             trace_id: None,
             pointer: None,
             index: None,
             after: None,
             allow: None,
-        }
+        }))
     }
 
     /// 400.
-    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn bad_request(code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
     /// 404.
-    pub fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn not_found(code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, detail)
     }
 
@@ -71,97 +78,89 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "")
     }
 
-    /// A plugin's own status and code.
+    /// A plugin's own status and code. What it says of its own failures is for the log.
     #[must_use]
     pub fn of_plugin(status: u16, code: String, detail: String) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let detail = if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
-            String::new()
-        } else {
-            detail
-        };
-        Self {
-            own_code: Some(code),
-            ..Self::new(status, "plugin", detail)
-        }
+        let told = !status.is_server_error() || status == StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, code, if told { detail } else { String::new() })
     }
 
     /// Adds the trace id.
     #[must_use]
     pub fn trace(mut self, trace_id: String) -> Self {
-        self.trace_id = Some(trace_id);
+        self.0.trace_id = Some(trace_id);
         self
     }
 
     /// Adds where in the body it is: a JSON pointer.
     #[must_use]
     pub fn pointer(mut self, pointer: String) -> Self {
-        self.pointer = Some(pointer);
+        self.0.pointer = Some(pointer);
         self
     }
 
     /// Adds which message of a batch it is.
     #[must_use]
     pub fn index(mut self, index: usize) -> Self {
-        self.index = Some(index);
+        self.0.index = Some(index);
         self
     }
 
     /// Adds `Retry-After`.
     #[must_use]
     pub fn after(mut self, after: Option<Duration>) -> Self {
-        self.after = after;
+        self.0.after = after;
         self
     }
 
     /// Adds `Allow`.
     #[must_use]
     pub fn allow(mut self, methods: String) -> Self {
-        self.allow = Some(methods);
+        self.0.allow = Some(methods);
         self
     }
 
     /// Its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 }
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.status.as_u16(), self.code)
+        write!(f, "{} {}", self.0.status.as_u16(), self.0.code)
     }
 }
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     fn error_response(&self) -> HttpResponse {
+        let parts = &*self.0;
         let body = Body {
             ty: "about:blank",
-            title: self.status.canonical_reason().unwrap_or_default(),
-            status: self.status.as_u16(),
-            code: self.own_code.as_deref().unwrap_or(self.code),
-            detail: &self.detail,
-            pointer: self.pointer.as_deref(),
-            index: self.index,
-            trace_id: self.trace_id.as_deref(),
+            title: parts.status.canonical_reason().unwrap_or_default(),
+            status: parts.status.as_u16(),
+            code: &parts.code,
+            detail: &parts.detail,
+            pointer: parts.pointer.as_deref(),
+            index: parts.index,
+            trace_id: parts.trace_id.as_deref(),
         };
-        let mut response = HttpResponse::build(self.status);
-        if let Some(after) = self.after {
+        let mut response = HttpResponse::build(parts.status);
+        if let Some(after) = parts.after {
             // Rounded up: a caller that comes too early is refused again.
-            response.insert_header((
-                RETRY_AFTER,
-                after.as_millis().div_ceil(1_000).max(1).to_string(),
-            ));
+            let seconds = after.as_millis().div_ceil(1_000).max(1);
+            response.insert_header((RETRY_AFTER, seconds.to_string()));
         }
-        if let Some(allow) = &self.allow {
+        if let Some(allow) = &parts.allow {
             response.insert_header((ALLOW, allow.as_str()));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if parts.status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }
         response.insert_header((CONTENT_TYPE, "application/problem+json"));

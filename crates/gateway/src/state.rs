@@ -26,6 +26,8 @@ pub struct State {
     pub body_limit: usize,
     /// A body must arrive within this time.
     pub body_timeout: Duration,
+    /// A plugin's route must answer within this time.
+    pub route_timeout: Duration,
     /// The Prometheus page.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }

@@ -10,7 +10,9 @@ use coordinator_abi::call::FailureMeta;
 use coordinator_abi::code::outcome;
 use coordinator_abi::log::LogTableRef;
 use coordinator_abi::plugin::{describe, table, unsupported};
-use coordinator_abi::{Call, Code, Host, Instance, Lend, Opened, Outcome, RawFuture, Serve, SharedBytes};
+use coordinator_abi::{
+    Call, Code, Host, Instance, Lend, Opened, Outcome, RawFuture, Serve, SharedBytes,
+};
 
 const ECHO: Code = Code(1);
 const PUBLISH: Code = Code(2);

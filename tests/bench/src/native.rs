@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use coordinator_abi::call::ResponseMeta;
-use coordinator_context::{Answering, RouteReply, RouteRequest, RouteTarget};
+use coordinator_context::{Answering, RouteFailed, RouteReply, RouteRequest, RouteTarget};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -39,13 +39,13 @@ impl RouteTarget for NativeEcho {
                     },
                     body: Bytes::from(body),
                 },
-                Err(error) => RouteReply::Failed {
+                Err(error) => RouteReply::Failed(RouteFailed {
                     status: 400,
                     code: "malformed-body".to_owned(),
                     detail: error.to_string(),
                     after: None,
                     chain: Vec::new(),
-                },
+                }),
             }
         })
     }

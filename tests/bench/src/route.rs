@@ -95,6 +95,7 @@ async fn serve(path: &Path, data: &Path) -> Result<Listening> {
         keys: ApiKeys::default(),
         body_limit: 1 << 20,
         body_timeout: Duration::from_secs(30),
+        route_timeout: Duration::from_secs(30),
         metrics: Box::new(String::new),
     };
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
