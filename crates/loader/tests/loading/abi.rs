@@ -129,3 +129,12 @@ fn a_section_that_is_not_json_or_of_an_unknown_format_is_refused() {
         assert!(error.reason().contains("malformed"), "{error}");
     }
 }
+
+/// The layout report of this one change is more than a hundred lines; the operator sees three.
+#[test]
+fn tables_that_are_laid_out_otherwise_are_refused_on_few_lines() {
+    let changed = Changed::hello().replaced("refresh_logs", "refresh_lugs");
+    let error = refused(&changed.path(), Incompatible);
+    assert!(error.reason().contains("laid out differently"), "{error}");
+    assert!(error.hint().contains("RUST_LOG"), "{error}");
+}
