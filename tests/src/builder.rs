@@ -35,13 +35,14 @@ impl Builder {
         }
     }
 
-    /// Installs a shipped plugin: `file` is the name of its crate as cargo writes it, `settings` are lines of TOML.
+    /// Installs a plugin that must run: `file` is the name of its crate as cargo writes it, `settings` are lines of
+    /// TOML.
     #[must_use]
     pub fn plugin(mut self, name: &str, file: &str, settings: &str) -> Self {
         let path = built(&format!("lib{file}.so"));
         write!(
             self.plugins,
-            "[plugins.{name}]\npath = {path:?}\n[plugins.{name}.settings]\n{settings}\n"
+            "[plugins.{name}]\npath = {path:?}\nrequired = true\n[plugins.{name}.settings]\n{settings}\n"
         )
         .expect("writing to a string cannot fail");
         self

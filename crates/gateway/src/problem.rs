@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use coordinator_journal::{JournalError, PublishError};
+use coordinator_journal::{JournalError, PublishError, UnknownCursor};
 use serde::Serialize;
 
 /// A refusal. `code` is stable; `detail` says what was wrong, where, and what was expected.
@@ -182,6 +182,9 @@ impl From<PublishError> for Problem {
 
 impl From<JournalError> for Problem {
     fn from(error: JournalError) -> Self {
+        if error.source.is::<UnknownCursor>() {
+            return Self::bad_request("malformed-parameter", format!("`cursor`: {}", error.source));
+        }
         tracing::error!(error = %Chain(&error), "the journal cannot be read");
         let detail = "the journal cannot be read now: try again later";
         Self::new(

@@ -17,6 +17,11 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// The source of a [`crate::JournalError`] that is its caller's mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cursor is not one that this journal gave")]
+pub struct UnknownCursor;
+
 /// Which messages to list.
 #[derive(Debug, Clone, Default)]
 pub struct MessageQuery {

@@ -18,7 +18,7 @@ use coordinator_message::MessageId;
 
 pub use browse::{
     AttemptRecord, DeadLetter, DeadLetterQuery, DeliveryRecord, DeliveryState, HandlerStats,
-    MessageDetail, MessageQuery, MessageRecord, MessageState, Page, Stats,
+    MessageDetail, MessageQuery, MessageRecord, MessageState, Page, Stats, UnknownCursor,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use delivery::{

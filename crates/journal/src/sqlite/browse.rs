@@ -20,7 +20,7 @@ use super::rows::{self, MESSAGE, StoredMessage};
 use super::state::{Shared, Types};
 use crate::{
     AttemptRecord, DeliveryRecord, DeliveryState, MessageDetail, MessageQuery, MessageRecord,
-    MessageState, Page,
+    MessageState, Page, UnknownCursor,
 };
 
 /// Most rows of one page.
@@ -330,7 +330,7 @@ fn read_cursor(text: &str) -> Result<u64, StoreError> {
     text.parse()
         .ok()
         .filter(|position| *position <= u64::MAX >> 1)
-        .ok_or(StoreError::Cursor)
+        .ok_or(StoreError::Cursor(UnknownCursor))
 }
 
 /// A time as the database has it.

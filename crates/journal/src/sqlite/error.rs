@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sea_orm::sqlx;
 
 use super::schema::SchemaError;
-use crate::JournalError;
+use crate::{JournalError, UnknownCursor};
 
 /// A read or a write failed. One write serves many callers, so the cause is shared between them.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -21,8 +21,8 @@ pub(super) enum StoreError {
     #[error("the journal is closed")]
     Closed,
     /// The caller gave a cursor that is not one of ours.
-    #[error("the cursor is not one that this journal gave")]
-    Cursor,
+    #[error(transparent)]
+    Cursor(UnknownCursor),
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -34,10 +34,11 @@ impl From<sqlx::Error> for StoreError {
 impl StoreError {
     /// As the error of an operation, `action` completing "failed to …".
     pub(super) fn during(self, action: &'static str) -> JournalError {
-        JournalError {
-            action,
-            source: Box::new(self),
-        }
+        let source: Box<dyn std::error::Error + Send + Sync> = match self {
+            Self::Cursor(unknown) => Box::new(unknown),
+            other => Box::new(other),
+        };
+        JournalError { action, source }
     }
 }
 

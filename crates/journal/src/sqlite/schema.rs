@@ -83,11 +83,21 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Sch
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(done) {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
-        let version = format!("PRAGMA user_version = {}", index + 1);
-        sqlx::raw_sql(sqlx::AssertSqlSafe(version))
-            .execute(&mut *transaction)
-            .await?;
+        set_version(&mut transaction, index + 1).await?;
         transaction.commit().await?;
     }
+    Ok(())
+}
+
+/// Writes the version that is there: a write that changes nothing.
+pub(super) async fn write_version(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    set_version(connection, MIGRATIONS.len()).await
+}
+
+async fn set_version(connection: &mut SqliteConnection, version: usize) -> Result<(), sqlx::Error> {
+    let version = format!("PRAGMA user_version = {version}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(version))
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -22,6 +22,7 @@ use self::opening::Opened;
 use super::error::StoreError;
 use super::load;
 use super::lock::DirLock;
+use super::schema;
 use super::state::Shared;
 use crate::{HandlerSpec, NewMessage, Settle, SettleOutcome};
 
@@ -54,6 +55,8 @@ pub(super) struct Writer {
     /// Tells the checkpointer that there is something to do.
     dirty: Arc<AtomicBool>,
     commits: u64,
+    /// The last write failed, and none has succeeded since.
+    failing: bool,
     _lock: DirLock,
 }
 
@@ -71,6 +74,7 @@ impl Writer {
             connection: Some(connection),
             dirty,
             commits: 0,
+            failing: false,
             _lock: lock,
         }
     }
@@ -135,13 +139,26 @@ impl Writer {
         if let Err(error @ StoreError::Database(_)) = &outcome {
             warn!(error = %error, "the journal failed to write, nothing of it was stored");
             self.connection = None;
+            self.failing = true;
         }
         outcome
     }
 
-    /// Proves that a write would be accepted, and writes nothing.
+    /// Proves that a write would be accepted. While writes fail only a write proves it, for a full disk refuses a
+    /// transaction at its end; and without one nobody would see that there is room again.
     async fn probe(&mut self) -> Result<(), StoreError> {
-        let outcome = async { Ok(self.begin().await?.rollback().await?) }.await;
+        let failing = self.failing;
+        let outcome = async {
+            let mut transaction = self.begin().await?;
+            if !failing {
+                return Ok(transaction.rollback().await?);
+            }
+            schema::write_version(&mut transaction).await?;
+            transaction.commit().await?;
+            self.failing = false;
+            Ok(())
+        };
+        let outcome = outcome.await;
         self.checked(outcome)
     }
 

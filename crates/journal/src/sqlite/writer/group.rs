@@ -81,6 +81,7 @@ impl Writer {
             let cursors =
                 Settled::write(&mut transaction, &shared, &plan.settled, plan.now).await?;
             transaction.commit().await?;
+            self.failing = false;
             let mut state = shared.state();
             for (handler, settled) in &plan.settled {
                 let stragglers = cursors.get(handler).map_or(&[][..], Vec::as_slice);

@@ -1,0 +1,147 @@
+//! A plugin whose handlers do what handlers should not: nobody but they notice.
+
+use coordinator_tests::{TestHouse, eventually};
+use serde_json::{Value, json};
+
+fn house() -> TestHouse {
+    TestHouse::builder()
+        .plugin("misbehaving", "misbehaving", "")
+        .start()
+}
+
+/// Publishes the message that this handler takes, through the plugin's own route.
+#[track_caller]
+fn publish(house: &TestHouse, handler: &str, id: &str) {
+    let path = format!("/misbehaving/publish/{handler}");
+    house
+        .ask("POST", &path)
+        .json(&json!({"id": id}))
+        .send()
+        .is(202);
+}
+
+/// `fine` handles what is published now, whatever else is going on.
+#[track_caller]
+fn the_fine_handler_keeps_its_pace(house: &TestHouse) {
+    let acked = |house: &TestHouse| {
+        let fine = house.list("/api/v1/messages?type=org.example.misbehave.fine.v1&state=acked");
+        fine.len()
+    };
+    let before = acked(house);
+    for n in 0..20 {
+        publish(house, "fine", &format!("f-{n}"));
+    }
+    eventually("`fine` acks all", || {
+        (acked(house) == before + 20).then_some(())
+    });
+}
+
+/// The dead letter that the handler ends with.
+#[track_caller]
+fn dead_letter(house: &TestHouse, handler: &str) -> Value {
+    let path = format!("/api/v1/dead-letters?handler=misbehaving.{handler}");
+    eventually("the message is given up", || house.list(&path).pop())
+}
+
+#[test]
+fn a_handler_that_panics_is_retried_and_its_dead_letter_names_the_place() {
+    let mut house = house();
+    publish(&house, "panics", "p-1");
+    the_fine_handler_keeps_its_pace(&house);
+    let letter = dead_letter(&house, "panics");
+    assert_eq!(letter["attempts"], 3);
+    assert_eq!(letter["failure"]["kind"], "panic");
+    let chain = letter["failure"]["chain"].to_string();
+    assert!(chain.contains("in a handler, as asked"), "{chain}");
+    assert!(chain.contains("misbehaving/src/lib.rs:"), "{chain}");
+    assert_eq!(house.get("/readyz")["status"], "ok");
+    house.expect_dead_letters(1);
+}
+
+#[test]
+fn a_handler_that_never_completes_is_given_up_in_time() {
+    let mut house = house();
+    publish(&house, "never_completes", "n-1");
+    the_fine_handler_keeps_its_pace(&house);
+    let letter = dead_letter(&house, "never_completes");
+    assert_eq!(letter["attempts"], 2);
+    assert_eq!(letter["failure"]["kind"], "timeout");
+    house.expect_dead_letters(1);
+}
+
+#[test]
+fn a_future_that_panics_when_it_is_given_up_hurts_nobody() {
+    let mut house = house();
+    publish(&house, "panics_in_drop", "d-1");
+    the_fine_handler_keeps_its_pace(&house);
+    let letter = dead_letter(&house, "panics_in_drop");
+    assert_eq!(letter["attempts"], 2);
+    the_fine_handler_keeps_its_pace(&house);
+    house.expect_dead_letters(1);
+}
+
+#[test]
+fn a_handler_that_blocks_its_thread_is_named_and_paused_and_goes_on_when_the_thread_is_back() {
+    let house = house();
+    publish(&house, "blocks", "b-1");
+    publish(&house, "blocks", "b-2");
+    eventually("the blocked handler is named", || {
+        (house.handler("misbehaving.blocks")["state"] == "stuck").then_some(())
+    });
+    // The host is ready all the same: it works, but look.
+    let ready = house.get("/readyz?verbose");
+    assert_eq!(ready["status"], "degraded", "{ready}");
+    let checks = ready["checks"].as_array().expect("a list");
+    let named = checks
+        .iter()
+        .find(|check| check["name"] == "handler misbehaving.blocks");
+    assert_eq!(named.expect("it is named")["status"], "degraded", "{ready}");
+    let log = house.log().lines();
+    assert!(
+        log.iter()
+            .any(|line| line.contains("`misbehaving.blocks` blocks its thread"))
+    );
+
+    the_fine_handler_keeps_its_pace(&house);
+    let blocked = house.handler("misbehaving.blocks");
+    assert_ne!(
+        blocked["lag"], 0,
+        "the other one was done before: {blocked}"
+    );
+
+    // The work was done, if late: an ack stands, and is not asked for again.
+    house.until_settled("misbehaving.blocks");
+    eventually("it is not stuck any more", || {
+        (house.handler("misbehaving.blocks")["state"] == "running").then_some(())
+    });
+    assert_eq!(house.get("/readyz")["status"], "ok");
+}
+
+#[test]
+fn a_message_that_is_refused_once_is_taken_the_second_time() {
+    let house = house();
+    publish(&house, "flaky", "y-1");
+    house.until_settled("misbehaving.flaky");
+    let messages = house.messages("org.example.misbehave.flaky.v1");
+    let detail = house.message(messages[0]["id"].as_str().expect("it has an id"));
+    let delivery = &detail["deliveries"][0];
+    assert_eq!(
+        (&delivery["state"], &delivery["attempt"]),
+        (&json!("acked"), &json!(2)),
+        "{detail}"
+    );
+}
+
+#[test]
+fn a_route_that_panics_answers_500_with_a_trace_id_and_nothing_else() {
+    let house = house();
+    let answer = house.ask("POST", "/misbehaving/panic").send().is(500);
+    let (code, detail) = answer.problem();
+    assert_eq!((code.as_str(), detail.as_str()), ("internal", ""));
+    let trace = answer.json()["trace_id"].as_str().map(str::len);
+    assert_eq!(trace, Some(32));
+    assert!(!answer.text().contains("as asked"));
+    let log = house.log().lines();
+    assert!(log.iter().any(|line| line.contains("in a route, as asked")));
+    the_fine_handler_keeps_its_pace(&house);
+}
