@@ -16,7 +16,8 @@ pub struct Builder {
     pub(crate) folder: TempDir,
     pub(crate) sandbox: Sandbox,
     plugins: String,
-    log: &'static str,
+    server: String,
+    log: String,
     more: String,
 }
 
@@ -30,7 +31,8 @@ impl Builder {
             folder: tempfile::tempdir().expect("a temporary folder"),
             sandbox: Sandbox::start(options).expect("a free port"),
             plugins: String::new(),
-            log: "info",
+            server: String::new(),
+            log: String::new(),
             more: String::new(),
         }
     }
@@ -71,10 +73,18 @@ impl Builder {
         )
     }
 
-    /// Logs this; `info` if not told.
+    /// Logs what this filter lets through; what a host logs by itself if not told.
     #[must_use]
-    pub fn log(mut self, filter: &'static str) -> Self {
-        self.log = filter;
+    pub fn log(mut self, filter: &str) -> Self {
+        self.log = format!("filter = {filter:?}\n");
+        self
+    }
+
+    /// A line of the section `[server]`.
+    #[must_use]
+    pub fn server(mut self, line: &str) -> Self {
+        self.server.push_str(line);
+        self.server.push('\n');
         self
     }
 
@@ -121,11 +131,15 @@ impl Builder {
 
     fn lock(&self) {
         let Self {
-            plugins, log, more, ..
+            plugins,
+            server,
+            log,
+            more,
+            ..
         } = self;
         let text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\n[api.keys.tests]\nsecret = \"env:TESTS_KEY\"\n\
-             [log]\nformat = \"json\"\nfilter = \"{log}\"\n{plugins}\n{more}"
+            "[server]\nlisten = \"127.0.0.1:0\"\n{server}[api.keys.tests]\nsecret = \"env:TESTS_KEY\"\n\
+             [log]\nformat = \"json\"\n{log}{plugins}\n{more}"
         );
         fs::write(self.path().join("coordinator.toml"), text).expect("the folder is writable");
         let mut command = coordinator(self.path());

@@ -103,6 +103,10 @@ fn structured(event: Structured<'_>, index: usize) -> Result<Event, Problem> {
         let detail = "this host speaks CloudEvents `specversion` 1.0";
         return Err(Problem::bad_request("malformed-event", detail).index(index));
     }
+    if event.id.as_deref() == Some("") {
+        let detail = "the event's `id` is empty";
+        return Err(Problem::bad_request("malformed-event", detail).index(index));
+    }
     let Some(data) = event.data else {
         return Err(
             Problem::bad_request("malformed-event", "the event has no `data`").index(index),
@@ -136,7 +140,7 @@ fn binary(request: &HttpRequest, body: &Bytes) -> Result<Event, Problem> {
         subject: header("ce-subject"),
         key: header("ce-key").or_else(|| header("ce-partitionkey")),
         time: time.map_err(|error| Problem::bad_request("malformed-event", error.to_string()))?,
-        id: header("ce-id"),
+        id: header("ce-id").filter(|id| !id.is_empty()),
         data: body.clone(),
     })
 }

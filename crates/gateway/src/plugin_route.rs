@@ -12,7 +12,7 @@ use coordinator_abi::call::{ResponseMeta, RouteMeta};
 use coordinator_context::{RouteFailed, RouteReply, RouteRequest};
 use coordinator_message::TraceParent;
 use coordinator_telemetry::metric;
-use coordinator_webhooks::{Scheme, SchemeConfig, VerifyRequest, verify};
+use coordinator_webhooks::{Scheme, SchemeConfig, VerifyError, VerifyRequest, verify};
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
@@ -57,16 +57,11 @@ pub(crate) async fn serve(
 
 fn refuse(request: &HttpRequest, found: Found) -> Problem {
     match found {
-        Found::Methods(methods) => {
-            let detail = format!(
-                "`{}` answers {}, not {}",
-                request.path(),
-                methods.join(", "),
-                request.method()
-            );
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
-                .allow(methods.join(", "))
-        }
+        Found::Methods(methods) => Problem::wrong_method(
+            request.path(),
+            request.method().as_str(),
+            &methods.join(", "),
+        ),
         Found::Closed(why) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "plugin-unavailable", why)
                 .after(Some(std::time::Duration::from_secs(30)))
@@ -180,8 +175,10 @@ fn verified(
             ))
         }
         Err(error) => {
-            let status = match error.code() {
-                "missing-header" | "malformed-header" => StatusCode::BAD_REQUEST,
+            let status = match error {
+                VerifyError::MissingHeader { .. } | VerifyError::MalformedHeader { .. } => {
+                    StatusCode::BAD_REQUEST
+                }
                 _ => StatusCode::UNAUTHORIZED,
             };
             Err(Problem::new(status, error.code(), error.to_string()))
@@ -190,7 +187,11 @@ fn verified(
 }
 
 fn respond(head: ResponseMeta, body: Bytes) -> Result<HttpResponse, Problem> {
-    let Ok(status) = StatusCode::from_u16(head.status) else {
+    // 1xx is no answer: the caller would wait for one.
+    let status = StatusCode::from_u16(head.status).ok();
+    let Some(status) = status.filter(|status| !status.is_informational()) else {
+        let status = head.status;
+        tracing::error!("a plugin answered with status {status}, which is no answer");
         return Err(Problem::internal());
     };
     let mut response = HttpResponse::build(status);

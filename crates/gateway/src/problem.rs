@@ -72,16 +72,28 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, detail)
     }
 
+    /// 405: `path` answers only the methods `allow`.
+    #[must_use]
+    pub(crate) fn wrong_method(path: &str, method: &str, allow: &str) -> Self {
+        let detail = format!("`{path}` answers {allow}, not {method}");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+            .allow(allow.to_owned())
+    }
+
     /// 500: the caller learns the trace id and nothing else.
     #[must_use]
     pub fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "")
     }
 
-    /// A plugin's own status and code. What it says of its own failures is for the log.
+    /// A plugin's own status and code. What it says of its own failures is for the log. A failure under a status that
+    /// is none is 500: it must not pass for "accepted".
     #[must_use]
     pub fn of_plugin(status: u16, code: String, detail: String) -> Self {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(status)
+            .ok()
+            .filter(|status| status.is_client_error() || status.is_server_error())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let told = !status.is_server_error() || status == StatusCode::SERVICE_UNAVAILABLE;
         Self::new(status, code, if told { detail } else { String::new() })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server as ActixServer, ServerHandle};
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, HttpServer, Route, web};
 
 use crate::state::State;
 use crate::{api, health, plugin_route};
@@ -72,10 +72,11 @@ impl Listening {
 }
 
 fn configure(app: &mut web::ServiceConfig) {
-    app.route("/livez", web::get().to(health::live))
-        .route("/readyz", web::get().to(health::ready))
-        .route("/health", web::get().to(health::health))
-        .route("/metrics", web::get().to(health::metrics))
+    let get = |path, route: Route| api::resource(path, "GET", [route]);
+    app.service(get("/livez", web::get().to(health::live)))
+        .service(get("/readyz", web::get().to(health::ready)))
+        .service(get("/health", web::get().to(health::health)))
+        .service(get("/metrics", web::get().to(health::metrics)))
         .service(web::scope("/api/v1").configure(api::configure))
         .default_service(web::to(plugin_route::serve));
 }

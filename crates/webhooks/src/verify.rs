@@ -106,12 +106,12 @@ impl VerifyError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::MissingHeader { .. } => "signature_missing",
-            Self::MalformedHeader { .. } => "signature_malformed",
-            Self::TooOld { .. } => "signature_too_old",
-            Self::InFuture { .. } => "signature_in_future",
-            Self::NoMatch => "signature_mismatch",
-            Self::NoUsableSecret { .. } => "signature_no_secret",
+            Self::MissingHeader { .. } => "signature-missing",
+            Self::MalformedHeader { .. } => "signature-malformed",
+            Self::TooOld { .. } => "signature-too-old",
+            Self::InFuture { .. } => "signature-in-future",
+            Self::NoMatch => "signature-mismatch",
+            Self::NoUsableSecret { .. } => "signature-no-secret",
         }
     }
 

@@ -250,7 +250,7 @@ fn an_empty_secret_is_no_secret() {
     let header = format!("t={STRIPE_TIME},v1={STRIPE_TAG}");
     for secrets in [&[][..], &[""], &["whsec_"]] {
         let error = stripe(secrets, &header, STRIPE_BODY, STRIPE_TIME).unwrap_err();
-        assert_eq!(error.code(), "signature_no_secret");
+        assert_eq!(error.code(), "signature-no-secret");
     }
 }
 

@@ -48,7 +48,8 @@ impl Terms {
     }
 }
 
-/// Every handler that the journal knows: running ones, and those that are no longer in the wiring.
+/// Every handler that the journal knows: running ones, those that wait for their plugin to run, and those that are no
+/// longer in the wiring.
 pub(crate) async fn list(
     state: web::Data<State>,
     request: HttpRequest,
@@ -65,7 +66,11 @@ pub(crate) async fn list(
         let view = running.get(&handler.handler);
         View {
             ty: handler.types.iter().map(ToString::to_string).collect(),
-            state: view.map_or("removed", |view| view.state),
+            state: match view {
+                Some(view) => view.state,
+                None if handler.open => "waiting",
+                None => "removed",
+            },
             lag: handler.lag,
             running: handler.running,
             retrying: handler.retrying,

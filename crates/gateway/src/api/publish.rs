@@ -31,11 +31,7 @@ pub(crate) async fn publish(
     let by = state.keys.check(&request)?.to_owned();
     let body = body::read(&request, payload, state.body_limit, state.body_timeout).await?;
     let events = cloudevents::read(&request, &body)?;
-    let header = request
-        .headers()
-        .get("idempotency-key")
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
+    let header = idempotency_key(&request)?;
     if header.is_some() && events.len() > 1 {
         let detail =
             "`Idempotency-Key` names one message: in a batch, each event's `id` is its key";
@@ -53,6 +49,20 @@ pub(crate) async fn publish(
     }
     let receipts = state.publisher.publish(batch).await?;
     answer(&receipts)
+}
+
+/// The header, if it was sent. One that cannot be read must not be passed over: the sender counts on it.
+fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
+    let Some(value) = request.headers().get("idempotency-key") else {
+        return Ok(None);
+    };
+    match value.to_str() {
+        Ok(key) if !key.is_empty() => Ok(Some(key.to_owned())),
+        _ => {
+            let detail = "`Idempotency-Key` is empty, or not visible ASCII";
+            Err(Problem::bad_request("idempotency-key", detail))
+        }
+    }
 }
 
 fn prepare(
