@@ -68,9 +68,8 @@ impl Ask {
     #[must_use]
     pub fn try_send(self) -> Option<Answer> {
         let answer = self.0.send().ok()?;
-        let status = u16::try_from(answer.status_code).ok()?;
         Some(Answer {
-            status,
+            status: answer.status_code,
             headers: answer.headers.clone(),
             body: answer.into_bytes(),
         })

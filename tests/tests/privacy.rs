@@ -120,3 +120,32 @@ fn no_personal_data_and_no_secret_is_logged_at_any_level_or_shown_unasked() {
     leaked.truncate(20);
     assert!(leaked.is_empty(), "{leaked:#?}");
 }
+
+#[test]
+fn an_address_in_what_a_plugin_says_is_taken_out_before_it_is_logged_stored_or_shown() {
+    let mut house = TestHouse::builder()
+        .plugin("misbehaving", "misbehaving", "")
+        .log("trace")
+        .start();
+    let about = json!({"id": "quinn@example.com"});
+    house
+        .ask("POST", "/misbehaving/publish/complains")
+        .json(&about)
+        .send()
+        .is(202);
+    let letter = eventually("it is given up", || house.dead_letters().pop());
+    assert_eq!(
+        letter["failure"]["chain"],
+        json!(["could not reach [email]"])
+    );
+    let shown = house.run(&["dead-letters", "list"]).exits(0).out;
+    assert!(shown.contains("could not reach [email]"), "{shown}");
+
+    let log = house.log().lines().join("\n");
+    let told = |line: &&str| line.contains("could not reach [email]");
+    // By the plugin, and by the host.
+    assert_eq!(log.lines().filter(told).count(), 2, "{log}");
+    let leaked = leaks("the log", &log);
+    assert!(leaked.is_empty(), "{leaked:#?}");
+    house.expect_dead_letters(1);
+}
