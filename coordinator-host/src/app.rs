@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use coordinator_config::{Config, Durability};
 use coordinator_context::{Plugin, PluginHandler, Publisher, Services, Target};
-use coordinator_dispatch::{DispatchOptions, Dispatcher};
+use coordinator_dispatch::{DispatchOptions, Dispatcher, StartError};
 use coordinator_egress::{Egress, EgressOptions};
 use coordinator_gateway::auth::ApiKeys;
 use coordinator_gateway::{Listening, PluginStatus, RouteTable, State};
 use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
-use coordinator_journal::{Journal, Limits, SystemClock};
+use coordinator_journal::{HandlerSpec, Journal, Limits, StartFrom, SystemClock};
 use coordinator_telemetry::Guard;
 use coordinator_telemetry::metric::{self, PluginState};
 use coordinator_wiring::{Finding, Wiring};
@@ -54,11 +54,12 @@ impl App {
             io: tokio::runtime::Handle::current(),
         };
         house.start(&services).await?;
+        let routes = routes(&house, &wiring)?;
         let dispatcher = start_dispatch(config, &house, &wiring, Arc::clone(&journal)).await?;
         let dispatcher = Arc::new(dispatcher);
         let state = State {
             publisher,
-            routes: routes(&house, &wiring)?,
+            routes,
             plugins: house.entries(),
             handlers: Arc::new(observe::Handlers(Arc::clone(&dispatcher))),
             keys: ApiKeys::new(&config.api_keys),
@@ -109,7 +110,8 @@ async fn open_journal(config: &Config) -> Result<Arc<dyn Journal>, AppError> {
     Ok(Arc::new(journal))
 }
 
-/// Handlers of plugins that do not run are not opened: their deliveries wait in the journal.
+/// Handlers of plugins that did not start are opened all the same, and not read: a handler that the journal never saw
+/// would begin at *now* once its plugin starts, and what was accepted until then would not be delivered to it.
 async fn start_dispatch(
     config: &Config,
     house: &House<'_>,
@@ -120,6 +122,16 @@ async fn start_dispatch(
     for bound in &wiring.handlers {
         if let Some(plugin) = house.plugin(&bound.instance) {
             targets.push(Arc::new(PluginHandler::new(plugin, bound.clone())));
+            continue;
+        }
+        let spec = HandlerSpec {
+            id: bound.id.clone(),
+            types: vec![bound.ty.clone()],
+            from: StartFrom::Now,
+        };
+        if let Err(source) = journal.open(spec).await {
+            let handler = bound.id.clone();
+            return Err(AppError::Dispatch(StartError::Open { handler, source }));
         }
     }
     let options = DispatchOptions {

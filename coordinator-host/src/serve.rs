@@ -14,6 +14,8 @@ use crate::cli::exit;
 
 /// How often the journal drops what it need not keep.
 const MAINTENANCE: Duration = Duration::from_secs(60);
+/// A plugin that does not stop within this time is left behind.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The host did not start, or its server ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -73,12 +75,20 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         "stopping: no new requests or deliveries, what runs is finished"
     );
     let drain = async {
-        // Requests first: they may still publish.
-        server.stop(true).await;
-        let report = dispatcher.drain(patience).await;
+        // Both at once, within one `drain_timeout`. What requests still publish is delivered after the next start.
+        let ((), report) = tokio::join!(server.stop(true), dispatcher.drain(patience));
         maintenance.abort();
         for plugin in &plugins {
-            plugin.stop().await;
+            if tokio::time::timeout(STOP_TIMEOUT, plugin.stop())
+                .await
+                .is_err()
+            {
+                let name = plugin.name();
+                tracing::warn!(
+                    plugin.name = name,
+                    "plugin `{name}` did not stop in time: it is left behind"
+                );
+            }
         }
         journal.close().await;
         report

@@ -46,8 +46,12 @@ impl<'a> House<'a> {
         let mut errors: Vec<ConfigError> = Vec::new();
         let mut installed = Vec::new();
         for plugin in config.plugins.values() {
+            let before = errors.len();
             let one = Installed::load(&loader, config, plugin, &mut errors);
-            one.check_required()?;
+            // Settings that do not fit are told below, by name: "required" would say less.
+            if errors.len() == before {
+                one.check_required()?;
+            }
             installed.push(one);
         }
         if errors.is_empty() {

@@ -109,8 +109,6 @@ pub struct Dispatch {
     pub timeout: Duration,
     /// Deliveries of one handler at once.
     pub concurrency: u32,
-    /// How often blocked threads are looked for.
-    pub watchdog: Duration,
 }
 
 /// `[egress]`: HTTP calls that plugins make through the host.
@@ -181,7 +179,6 @@ impl Dispatch {
             backoff: from.get("backoff"),
             timeout: from.positive("timeout"),
             concurrency: from.at_least("concurrency", 1),
-            watchdog: from.positive("watchdog"),
         }
     }
 }

@@ -34,7 +34,8 @@ const READY: u32 = 1;
 // SAFETY: made only of `F: Send` (see `RawFuture::new`).
 unsafe impl Send for RawFuture {}
 
-/// The maker's side of one future. `None` once it ended, so that a late poll is an answer, not a crash.
+/// The maker's side of one future. `None` once it panicked, so that a late poll is an answer, not a crash; a late poll
+/// of one that ended well panics inside its guard.
 struct Made<F>(Option<F>);
 
 impl<F: Future<Output = Outcome> + Send + 'static> Made<F> {

@@ -105,7 +105,7 @@ pub struct Route {
 pub enum Access {
     /// Anybody.
     Public,
-    /// A holder of an API key with this scope.
+    /// A holder of an API key. The scope is declared for when keys have scopes; today every key passes.
     Key(String),
     /// A sender whose signature fits.
     Verify(Verify),
