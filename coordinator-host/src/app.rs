@@ -17,7 +17,7 @@ use coordinator_context::{Plugin, PluginHandler, Publisher, Services, Target};
 use coordinator_dispatch::{DispatchOptions, Dispatcher, StartError};
 use coordinator_egress::{Egress, EgressOptions};
 use coordinator_gateway::auth::ApiKeys;
-use coordinator_gateway::{Listening, PluginStatus, RouteTable, State};
+use coordinator_gateway::{Listening, PluginStatus, Probe, RouteTable, State};
 use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
 use coordinator_journal::{HandlerSpec, Journal, Limits, StartFrom, SystemClock};
 use coordinator_telemetry::Guard;
@@ -47,6 +47,8 @@ impl App {
         warn(&findings);
         let wiring = Arc::new(wiring);
         let journal = open_journal(config).await?;
+        // Taken before anything runs: a taken port is told before a handler has begun.
+        let listener = coordinator_gateway::bind(config.server.listen).map_err(AppError::Listen)?;
         let publisher = Publisher::new(Arc::clone(&journal), Arc::clone(&wiring));
         let services = Services {
             publisher: publisher.clone(),
@@ -66,11 +68,12 @@ impl App {
             body_limit: config.server.body_limit.as_usize(),
             body_timeout: BODY_TIMEOUT,
             route_timeout: config.dispatch.timeout,
+            probe: Probe::default(),
             metrics: Box::new(move || telemetry.render_metrics()),
         };
         let server = &config.server;
         let listening = coordinator_gateway::listen(
-            server.listen,
+            listener,
             server.workers,
             server.max_connections,
             server.drain_timeout,

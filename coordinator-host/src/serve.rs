@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator_config::Config;
+use coordinator_context::Plugin;
 use coordinator_journal::Journal;
 use coordinator_telemetry::LogOptions;
 use tokio::signal::unix::{SignalKind, signal};
@@ -78,18 +79,7 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         // Both at once, within one `drain_timeout`. What requests still publish is delivered after the next start.
         let ((), report) = tokio::join!(server.stop(true), dispatcher.drain(patience));
         maintenance.abort();
-        for plugin in &plugins {
-            if tokio::time::timeout(STOP_TIMEOUT, plugin.stop())
-                .await
-                .is_err()
-            {
-                let name = plugin.name();
-                tracing::warn!(
-                    plugin.name = name,
-                    "plugin `{name}` did not stop in time: it is left behind"
-                );
-            }
-        }
+        stop(&plugins).await;
         journal.close().await;
         report
     };
@@ -101,6 +91,19 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         _ = interrupt.recv() => tracing::warn!("stopped at once: what ran is delivered again after the next start"),
     }
     Ok(())
+}
+
+async fn stop(plugins: &[Arc<Plugin>]) {
+    for plugin in plugins {
+        let stopped = tokio::time::timeout(STOP_TIMEOUT, plugin.stop()).await;
+        if stopped.is_err() {
+            let name = plugin.name();
+            tracing::warn!(
+                plugin.name = name,
+                "plugin `{name}` did not stop in time: it is left behind"
+            );
+        }
+    }
 }
 
 fn maintain(journal: Arc<dyn Journal>) -> JoinHandle<()> {

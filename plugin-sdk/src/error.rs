@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::http::{HttpError, StatusError};
+use crate::http::StatusError;
 use crate::publish::PublishError;
 
 /// Why a handler failed, and so what happens to the message next. Made by `?` of any error:
@@ -134,9 +134,6 @@ fn decide(error: &(dyn Error + 'static)) -> (bool, Option<Duration>) {
         }
         if let Some(publish) = cause.downcast_ref::<PublishError>() {
             return (publish.is_temporary(), publish.retry_after());
-        }
-        if let Some(http) = cause.downcast_ref::<HttpError>() {
-            return (!http.is_forbidden(), None);
         }
     }
     (true, None)

@@ -263,10 +263,20 @@ async fn start(
         services: services.clone(),
         loaded,
     };
-    match tokio::time::timeout(START_TIMEOUT, Plugin::start(opening)).await {
-        Ok(started) => {
+    // On a thread of its own: a start that blocks must not keep the host from saying so.
+    let (answer, started) = tokio::sync::oneshot::channel();
+    let io = services.io.clone();
+    let thread = std::thread::Builder::new().name(format!("start-{}", plugin.name));
+    let thread = thread.spawn(move || {
+        // Nobody listens any more once the time is up: then the late instance is dropped.
+        let _ = answer.send(io.block_on(Plugin::start(opening)));
+    });
+    thread.map_err(|error| format!("the operating system gave no thread: {error}"))?;
+    match tokio::time::timeout(START_TIMEOUT, started).await {
+        Ok(Ok(started)) => {
             started.map_err(|error| coordinator_telemetry::redact(&error.to_string()).into_owned())
         }
+        Ok(Err(_)) => Err("its start ended without an answer".to_owned()),
         Err(_) => Err(format!(
             "it did not start within {} s",
             START_TIMEOUT.as_secs()

@@ -15,7 +15,8 @@ mod routes;
 mod server;
 mod state;
 
+pub use health::Probe;
 pub use problem::Problem;
 pub use routes::{MountedRoute, RouteError, RouteTable};
-pub use server::{Listening, ServeError, listen};
+pub use server::{Listening, ServeError, bind, listen};
 pub use state::{HandlerView, Handlers, PluginEntry, PluginStatus, State};

@@ -27,21 +27,33 @@ pub struct ServeError {
     source: std::io::Error,
 }
 
-/// Listens. `workers` of 0 is one per processor; a stop waits up to `drain_timeout` for requests.
+/// Takes the address. Connections wait in the socket's queue until [`listen`] answers them.
 ///
 /// # Errors
 ///
 /// If the address cannot be had.
+pub fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).map_err(|source| ServeError { address, source })
+}
+
+/// Listens. `workers` of 0 is one per processor; a stop waits up to `drain_timeout` for requests.
+///
+/// # Errors
+///
+/// If the server cannot be made of it.
 pub fn listen(
-    address: SocketAddr,
+    listener: TcpListener,
     workers: usize,
     max_connections: usize,
     drain_timeout: Duration,
     state: Arc<State>,
 ) -> Result<Listening, ServeError> {
+    let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+    let address = listener.local_addr().map_err(|source| ServeError {
+        address: unknown,
+        source,
+    })?;
     let failed = |source| ServeError { address, source };
-    let listener = TcpListener::bind(address).map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
     let state = web::Data::from(state);
     let workers = if workers == 0 {
         std::thread::available_parallelism().map_or(1, usize::from)
@@ -57,10 +69,7 @@ pub fn listen(
         .listen(listener)
         .map_err(failed)?
         .run();
-    Ok(Listening {
-        address: bound,
-        server,
-    })
+    Ok(Listening { address, server })
 }
 
 impl Listening {

@@ -8,6 +8,7 @@ use coordinator_context::{HandlerTerms, Publisher};
 use serde::Serialize;
 
 use crate::auth::ApiKeys;
+use crate::health::Probe;
 use crate::routes::RouteTable;
 
 /// What every request can reach. Shared by all workers.
@@ -28,6 +29,8 @@ pub struct State {
     pub body_timeout: Duration,
     /// A plugin's route must answer within this time.
     pub route_timeout: Duration,
+    /// What the journal last said of itself.
+    pub probe: Probe,
     /// The Prometheus page.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }

@@ -34,8 +34,8 @@ const READY: u32 = 1;
 // SAFETY: made only of `F: Send` (see `RawFuture::new`).
 unsafe impl Send for RawFuture {}
 
-/// The maker's side of one future. `None` once it panicked, so that a late poll is an answer, not a crash; a late poll
-/// of one that ended well panics inside its guard.
+/// The maker's side of one future. `None` once it ended, so that a late poll is an answer, not a crash, and what it
+/// held is let go at once.
 struct Made<F>(Option<F>);
 
 impl<F: Future<Output = Outcome> + Send + 'static> Made<F> {
@@ -49,17 +49,20 @@ impl<F: Future<Output = Outcome> + Send + 'static> Made<F> {
         let made = unsafe { &mut *data.cast::<Self>() };
         // SAFETY: `lent` lives until this call returns, and the waker does not leave it but as a clone.
         let waker = unsafe { waker::borrow(lent) };
-        let answer = match &mut made.0 {
-            Some(future) => {
-                // SAFETY: the future stays in its box until it is dropped there: it is never moved.
-                let future = unsafe { Pin::new_unchecked(future) };
-                crate::panic::catch(|| future.poll(&mut Context::from_waker(&waker)))
+        let answer = crate::panic::catch(|| {
+            let future = made.0.as_mut()?;
+            // SAFETY: the future stays in its box until it is dropped there: it is never moved.
+            let polled =
+                unsafe { Pin::new_unchecked(future) }.poll(&mut Context::from_waker(&waker));
+            if polled.is_ready() {
+                made.0 = None;
             }
-            None => Err("polled after it had ended".to_owned()),
-        };
+            Some(polled)
+        });
         let outcome = match answer {
-            Ok(Poll::Pending) => return PENDING,
-            Ok(Poll::Ready(outcome)) => outcome,
+            Ok(Some(Poll::Pending)) => return PENDING,
+            Ok(Some(Poll::Ready(outcome))) => outcome,
+            Ok(None) => Outcome::panicked("polled after it had ended".to_owned()),
             Err(panic) => {
                 // Its parts may be in any state and their drops may panic too.
                 let _ = crate::panic::catch(|| made.0 = None);
@@ -73,7 +76,11 @@ impl<F: Future<Output = Outcome> + Send + 'static> Made<F> {
 
     unsafe extern "C" fn drop(data: *mut ()) {
         // SAFETY: `data` is the box of this type, given back once.
-        let _ = crate::panic::catch(|| unsafe { drop(Box::from_raw(data.cast::<Self>())) });
+        let made = unsafe { Box::from_raw(data.cast::<Self>()) };
+        // One that ended holds nothing whose drop could panic.
+        if made.0.is_some() {
+            let _ = crate::panic::catch(|| drop(made));
+        }
     }
 }
 

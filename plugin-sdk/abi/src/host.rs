@@ -14,19 +14,21 @@ use crate::opaque::Opaque;
 use crate::{Outcome, RawFuture, SharedBytes};
 
 /// The host's functions. Append-only: a plugin may be older than its host, and newer.
+///
+/// Their object must be one that was lent together with this table; [`Lent`] keeps the two together.
 #[repr(C)]
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = HostTableRef)))]
 #[sabi(missing_field(option))]
 pub struct HostTable {
     /// Publishes messages ([`PublishMeta`](crate::call::PublishMeta)).
-    pub publish: extern "C" fn(&Opaque, SharedBytes, SharedBytes) -> RawFuture,
+    pub publish: unsafe extern "C" fn(&Opaque, SharedBytes, SharedBytes) -> RawFuture,
     /// Makes an outbound HTTP call ([`HttpMeta`](crate::call::HttpMeta)).
-    pub http: extern "C" fn(&Opaque, SharedBytes, SharedBytes) -> RawFuture,
+    pub http: unsafe extern "C" fn(&Opaque, SharedBytes, SharedBytes) -> RawFuture,
     /// Ends after so many milliseconds of the host's clock.
-    pub sleep: extern "C" fn(&Opaque, u64) -> RawFuture,
+    pub sleep: unsafe extern "C" fn(&Opaque, u64) -> RawFuture,
     /// Milliseconds since the epoch, by the host's clock.
-    pub now: extern "C" fn(&Opaque) -> i64,
+    pub now: unsafe extern "C" fn(&Opaque) -> i64,
     /// Where logs go; absent where the plugin shares the host's subscriber (its own tests).
     #[sabi(last_prefix_field)]
     pub log: ROption<LogTableRef>,
@@ -62,9 +64,11 @@ impl<H: Lend> Functions<H> {
         log: ROption::RNone,
     });
 
-    /// SAFETY of every `object` below: [`Instance`](crate::Instance) pairs this table with objects of `H` only.
-    fn object(lent: &Opaque) -> Arc<H> {
-        // SAFETY: see above.
+    /// # Safety
+    ///
+    /// `lent` is an object of `H`: what every function of the table asks of its caller.
+    unsafe fn object(lent: &Opaque) -> Arc<H> {
+        // SAFETY: the caller's promise.
         unsafe { lent.object::<H>() }
     }
 
@@ -72,20 +76,28 @@ impl<H: Lend> Functions<H> {
         crate::panic::catch(call).unwrap_or_else(|panic| RawFuture::ready(Outcome::panicked(panic)))
     }
 
-    extern "C" fn publish(lent: &Opaque, meta: SharedBytes, body: SharedBytes) -> RawFuture {
-        Self::guarded(|| Self::object(lent).publish(meta, body))
+    unsafe extern "C" fn publish(lent: &Opaque, meta: SharedBytes, body: SharedBytes) -> RawFuture {
+        // SAFETY: the table's own condition.
+        let object = unsafe { Self::object(lent) };
+        Self::guarded(|| object.publish(meta, body))
     }
 
-    extern "C" fn http(lent: &Opaque, meta: SharedBytes, body: SharedBytes) -> RawFuture {
-        Self::guarded(|| Self::object(lent).http(meta, body))
+    unsafe extern "C" fn http(lent: &Opaque, meta: SharedBytes, body: SharedBytes) -> RawFuture {
+        // SAFETY: the table's own condition.
+        let object = unsafe { Self::object(lent) };
+        Self::guarded(|| object.http(meta, body))
     }
 
-    extern "C" fn sleep(lent: &Opaque, millis: u64) -> RawFuture {
-        Self::guarded(|| Self::object(lent).sleep(Duration::from_millis(millis)))
+    unsafe extern "C" fn sleep(lent: &Opaque, millis: u64) -> RawFuture {
+        // SAFETY: the table's own condition.
+        let object = unsafe { Self::object(lent) };
+        Self::guarded(|| object.sleep(Duration::from_millis(millis)))
     }
 
-    extern "C" fn now(lent: &Opaque) -> i64 {
-        crate::panic::catch(|| Self::object(lent).now()).unwrap_or_default()
+    unsafe extern "C" fn now(lent: &Opaque) -> i64 {
+        // SAFETY: the table's own condition.
+        let object = unsafe { Self::object(lent) };
+        crate::panic::catch(|| object.now()).unwrap_or_default()
     }
 }
 
@@ -140,24 +152,28 @@ impl Lent {
 
     /// Publishes messages.
     pub fn publish(&self, meta: SharedBytes, payloads: SharedBytes) -> RawFuture {
-        (self.table.publish())(&self.object, meta, payloads)
+        // SAFETY: `self` was made of an object that was lent together with this table.
+        unsafe { (self.table.publish())(&self.object, meta, payloads) }
     }
 
     /// Makes an outbound HTTP call.
     pub fn http(&self, meta: SharedBytes, body: SharedBytes) -> RawFuture {
-        (self.table.http())(&self.object, meta, body)
+        // SAFETY: `self` was made of an object that was lent together with this table.
+        unsafe { (self.table.http())(&self.object, meta, body) }
     }
 
     /// Ends after `time`.
     pub fn sleep(&self, time: Duration) -> RawFuture {
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        (self.table.sleep())(&self.object, millis)
+        // SAFETY: `self` was made of an object that was lent together with this table.
+        unsafe { (self.table.sleep())(&self.object, millis) }
     }
 
     /// Milliseconds since the epoch.
     #[must_use]
     pub fn now(&self) -> i64 {
-        (self.table.now())(&self.object)
+        // SAFETY: `self` was made of an object that was lent together with this table.
+        unsafe { (self.table.now())(&self.object) }
     }
 }
 

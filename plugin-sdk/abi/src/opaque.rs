@@ -39,12 +39,12 @@ impl<T: Send + Sync + 'static> Counted<T> {
     }
 
     unsafe extern "C" fn drop(data: *const ()) {
-        let release = || {
-            // SAFETY: as above; the caller gives its count up.
-            unsafe { Arc::decrement_strong_count(data.cast::<T>()) }
-        };
+        // SAFETY: as above; the caller gives its count up.
+        let last = Arc::into_inner(unsafe { Arc::from_raw(data.cast::<T>()) });
         // A panic in the object's own `Drop` must not cross; there is nobody to tell but the panic hook.
-        let _ = crate::panic::catch(release);
+        if let Some(object) = last {
+            let _ = crate::panic::catch(|| drop(object));
+        }
     }
 }
 

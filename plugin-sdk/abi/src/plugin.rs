@@ -25,8 +25,11 @@ pub struct PluginTable {
     pub describe: extern "C" fn() -> Outcome,
     /// Makes an instance that is not started yet.
     pub open: extern "C" fn(HostTableRef) -> Opaque,
-    /// Does `op` on item `index` (of the manifest's handlers or routes) for a lent object.
-    pub call: extern "C" fn(&Opaque, Code, u32, Opaque, SharedBytes, SharedBytes) -> RawFuture,
+    /// Does `op` on item `index` (of the manifest's handlers or routes) for a lent
+    /// object. The instance must be one that `open` of this table returned, and the object one that belongs to the
+    /// host table it was opened with; [`Instance`] keeps them together.
+    pub call:
+        unsafe extern "C" fn(&Opaque, Code, u32, Opaque, SharedBytes, SharedBytes) -> RawFuture,
     /// The host's log filter changed: ask again which events are wanted.
     #[sabi(last_prefix_field)]
     pub refresh_logs: extern "C" fn(),
@@ -97,7 +100,7 @@ impl<P: Serve> Functions<P> {
         Opaque::new(Arc::new(Slot { host, plugin }))
     }
 
-    extern "C" fn call(
+    unsafe extern "C" fn call(
         instance: &Opaque,
         op: Code,
         index: u32,
@@ -105,7 +108,7 @@ impl<P: Serve> Functions<P> {
         meta: SharedBytes,
         body: SharedBytes,
     ) -> RawFuture {
-        // SAFETY: `Instance` passes only what `open` of this table returned.
+        // SAFETY: the table's own condition: `open` of this table returned it.
         let slot = unsafe { instance.object::<Slot<P>>() };
         if let Err(panic) = &slot.plugin {
             return RawFuture::ready(Outcome::panicked(panic.clone()));
@@ -196,7 +199,8 @@ impl<H: Lend> Instance<H> {
         body: SharedBytes,
     ) -> RawFuture {
         let lent = Opaque::new(lent);
-        (self.table.call())(&self.object, op, index, lent, meta, body)
+        // SAFETY: `open` of this table made the instance, for the host table of `H`, and `lent` is an `H`.
+        unsafe { (self.table.call())(&self.object, op, index, lent, meta, body) }
     }
 
     /// Tells the plugin that the log filter changed.

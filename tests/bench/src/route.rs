@@ -12,7 +12,9 @@ use coordinator_config::{Config, Sources};
 use coordinator_context::{Opening, Plugin, Publisher, RouteTarget, Services};
 use coordinator_egress::{Egress, EgressOptions, HostPolicy};
 use coordinator_gateway::auth::ApiKeys;
-use coordinator_gateway::{HandlerView, Handlers, Listening, MountedRoute, RouteTable, State};
+use coordinator_gateway::{
+    HandlerView, Handlers, Listening, MountedRoute, Probe, RouteTable, State,
+};
 use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
 use coordinator_journal::{Durability, Journal, Limits, SystemClock};
 use coordinator_loader::{Loader, Trust};
@@ -96,11 +98,12 @@ async fn serve(path: &Path, data: &Path) -> Result<Listening> {
         body_limit: 1 << 20,
         body_timeout: Duration::from_secs(30),
         route_timeout: Duration::from_secs(30),
+        probe: Probe::default(),
         metrics: Box::new(String::new),
     };
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     Ok(coordinator_gateway::listen(
-        address,
+        coordinator_gateway::bind(address)?,
         1,
         1_000,
         Duration::from_secs(5),

@@ -33,8 +33,7 @@ pub(crate) async fn publish(
     let events = cloudevents::read(&request, &body)?;
     let header = idempotency_key(&request)?;
     if header.is_some() && events.len() > 1 {
-        let detail =
-            "`Idempotency-Key` names one message: in a batch, each event's `id` is its key";
+        let detail = "`Idempotency-Key` names one message: in a batch, each event's `source` and `id` are its key";
         return Err(Problem::bad_request("idempotency-key", detail));
     }
     let origin = Origin {
@@ -44,11 +43,20 @@ pub(crate) async fn publish(
     };
     let mut batch = Vec::with_capacity(events.len());
     for (index, event) in events.into_iter().enumerate() {
-        let key = header.clone().or_else(|| event.id.clone());
+        let key = header.clone().or_else(|| event_key(&event));
         batch.push(prepare(&state, event, key, &origin).map_err(|problem| problem.index(index))?);
     }
     let receipts = state.publisher.publish(batch).await?;
     answer(&receipts)
+}
+
+/// CloudEvents: `source` and `id` together name an event.
+fn event_key(event: &Event) -> Option<String> {
+    let id = event.id.as_deref()?;
+    Some(match &event.source {
+        Some(source) => format!("{source} {id}"),
+        None => id.to_owned(),
+    })
 }
 
 /// The header, if it was sent. One that cannot be read must not be passed over: the sender counts on it.
