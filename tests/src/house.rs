@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use coordinator_sandbox::Sandbox;
 use tempfile::TempDir;
 
+use crate::patience::PATIENCE;
 use crate::process::{Ended, Host, coordinator};
 use crate::{API_KEY, Ask, Builder, Log};
 
@@ -30,13 +31,17 @@ pub struct Door(Arc<(Mutex<Option<String>>, Condvar)>);
 
 impl Door {
     /// The base URL, without a trailing slash; waits while no host runs.
+    ///
+    /// # Panics
+    ///
+    /// If none is started.
     #[must_use]
     pub fn url(&self) -> String {
         let (url, opened) = &*self.0;
         let url = url.lock().unwrap_or_else(PoisonError::into_inner);
-        let url = opened.wait_while(url, |url| url.is_none());
-        let url = url.unwrap_or_else(PoisonError::into_inner);
-        url.clone().expect("it was waited for")
+        let waited = opened.wait_timeout_while(url, PATIENCE, |url| url.is_none());
+        let (url, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        url.clone().expect("the test starts the host again")
     }
 
     fn set(&self, now: Option<String>) {
