@@ -1,6 +1,7 @@
 //! A running house: the host, what it wrote, and the world around it.
 
 use std::process::Stdio;
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use coordinator_sandbox::Sandbox;
@@ -19,6 +20,8 @@ pub struct TestHouse {
     host: Option<Host>,
     door: Door,
     log: Log,
+    /// Closed when the log of the last process was read to its end.
+    logged: Option<Receiver<String>>,
     sandbox: Sandbox,
     folder: TempDir,
     pub(crate) dead_letters: usize,
@@ -63,6 +66,7 @@ impl TestHouse {
             host: None,
             door: Door::default(),
             log: Log::default(),
+            logged: None,
             sandbox: built.sandbox,
             folder: built.folder,
             dead_letters: 0,
@@ -84,7 +88,9 @@ impl TestHouse {
             .stderr(Stdio::piped());
         let mut host = Host(command.spawn().expect("the binary runs"));
         let said = host.0.stderr.take().expect("it is piped");
-        let url = self.log.follow(said).recv();
+        let logged = self.log.follow(said);
+        let url = logged.recv();
+        self.logged = Some(logged);
         let url = url.unwrap_or_else(|_| panic!("the host did not start:\n{}", self.log.tail()));
         self.door.set(Some(url));
         self.host = Some(host);
@@ -94,6 +100,7 @@ impl TestHouse {
     pub fn kill(&mut self) {
         self.door.set(None);
         self.running().kill();
+        self.read_log();
     }
 
     /// Ends the host with SIGTERM, waits for it, and returns its exit code.
@@ -101,7 +108,15 @@ impl TestHouse {
         self.door.set(None);
         let host = self.running();
         host.signal_end();
-        host.ended().code()
+        let code = host.ended().code();
+        self.read_log();
+        code
+    }
+
+    /// Returns when all that the last process said is in the log.
+    fn read_log(&mut self) {
+        let logged = self.logged.take();
+        while logged.as_ref().is_some_and(|logged| logged.recv().is_ok()) {}
     }
 
     /// Lets the host write no file beyond this many bytes, or as it likes again.

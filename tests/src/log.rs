@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
+use crate::eventually;
+
 /// Every line of every run of one house's host, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<String>>>);
@@ -13,6 +15,19 @@ impl Log {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.lock().clone()
+    }
+
+    /// Waits until at least so many lines hold this text: what is logged is read a moment later.
+    ///
+    /// # Panics
+    ///
+    /// If they never do.
+    #[track_caller]
+    pub fn until(&self, text: &str, lines: usize) {
+        let told = |line: &&String| line.contains(text);
+        eventually(&format!("`{text}` is logged {lines} times"), || {
+            (self.lock().iter().filter(told).count() >= lines).then_some(())
+        });
     }
 
     /// Takes what one process says. Where it listens comes out of the channel, which closes with the log.
