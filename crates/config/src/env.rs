@@ -14,7 +14,7 @@ pub(crate) fn nested(name: &str, value: &str) -> Option<Result<Dict, String>> {
     if parts.iter().any(|part| part.is_empty()) {
         return Some(Err("expected COORDINATOR__SECTION__KEY".to_owned()));
     }
-    // Text for now: what it should be is known only where it is read.
+    // Kept as text: what it should be is known only where it is read.
     let leaf = Value::from(value);
     let nested = keys(&parts)
         .into_iter()

@@ -14,7 +14,9 @@ mod target;
 pub use coordinator_wiring::HandlerTerms;
 pub use handler::PluginHandler;
 pub use log::refresh as refresh_log_level;
-pub use plugin::{Opening, Plugin, RouteFailed, RouteReply, RouteRequest, StartError};
+pub use plugin::{Opening, Plugin, StartError};
 pub use port::Services;
 pub use publish::{Origin, Publisher, Refused};
-pub use target::{Answering, Reply, RouteTarget, Running, Target};
+pub use target::{
+    Answering, Reply, RouteFailed, RouteReply, RouteRequest, RouteTarget, Running, Target,
+};

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use coordinator_abi::call::{FailureMeta, ResponseMeta, RouteFailure, RouteMeta};
+use coordinator_abi::call::{FailureMeta, ResponseMeta, RouteFailure};
 use coordinator_abi::code::{op, outcome};
 use coordinator_abi::{Code, Instance, Manifest, Outcome, RawFuture, SharedBytes};
 use coordinator_egress::HostPolicy;
 use coordinator_loader::Loaded;
-use coordinator_message::TraceParent;
 
 use crate::port::{Port, Scope, Services, Shared};
-use crate::target::{Answering, RouteTarget};
+use crate::target::{Answering, RouteFailed, RouteReply, RouteRequest, RouteTarget};
 
 /// A running instance.
 pub struct Plugin {
@@ -41,47 +39,6 @@ pub struct Opening {
 pub struct StartError {
     name: String,
     chain: Vec<String>,
-}
-
-/// A request to a route; its signature, if it needs one, has been verified.
-pub struct RouteRequest<'a> {
-    /// Everything but the headers, which are taken from `headers`.
-    pub meta: RouteMeta,
-    /// Names in lower case, and values.
-    pub headers: &'a mut dyn Iterator<Item = (&'a str, &'a [u8])>,
-    /// Raw body.
-    pub body: Bytes,
-    /// The trace that the request belongs to.
-    pub trace: TraceParent,
-}
-
-/// What a route answered.
-#[derive(Debug)]
-pub enum RouteReply {
-    /// A response.
-    Response {
-        /// Status and headers, as the plugin set them.
-        head: ResponseMeta,
-        /// Body.
-        body: Bytes,
-    },
-    /// A refusal or a failure.
-    Failed(RouteFailed),
-}
-
-/// A route refused or failed.
-#[derive(Debug)]
-pub struct RouteFailed {
-    /// HTTP status.
-    pub status: u16,
-    /// Stable code.
-    pub code: String,
-    /// For the caller; empty where the caller is told nothing.
-    pub detail: String,
-    /// `Retry-After`.
-    pub after: Option<Duration>,
-    /// For the log.
-    pub chain: Vec<String>,
 }
 
 impl Plugin {

@@ -4,10 +4,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use coordinator_abi::call::{ResponseMeta, RouteMeta};
 use coordinator_journal::{Delivery, HandlerSpec, NewMessage};
+use coordinator_message::TraceParent;
 use coordinator_wiring::HandlerTerms;
-
-use crate::plugin::{RouteReply, RouteRequest};
 
 /// A delivery in progress. Dropping it cancels it.
 pub type Running = Pin<Box<dyn Future<Output = Reply> + Send>>;
@@ -34,6 +35,47 @@ pub trait RouteTarget: Send + Sync + 'static {
 
     /// Asks route number `index`.
     fn answer<'a>(&'a self, index: u32, request: RouteRequest<'a>) -> Answering<'a>;
+}
+
+/// A request to a route; its signature, if it needs one, has been verified.
+pub struct RouteRequest<'a> {
+    /// Everything but the headers, which are taken from `headers`.
+    pub meta: RouteMeta,
+    /// Names in lower case, and values.
+    pub headers: &'a mut dyn Iterator<Item = (&'a str, &'a [u8])>,
+    /// Raw body.
+    pub body: Bytes,
+    /// The trace that the request belongs to.
+    pub trace: TraceParent,
+}
+
+/// What a route answered.
+#[derive(Debug)]
+pub enum RouteReply {
+    /// A response.
+    Response {
+        /// Status and headers, as the plugin set them.
+        head: ResponseMeta,
+        /// Body.
+        body: Bytes,
+    },
+    /// A refusal or a failure.
+    Failed(RouteFailed),
+}
+
+/// A route refused or failed.
+#[derive(Debug)]
+pub struct RouteFailed {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable code.
+    pub code: String,
+    /// For the caller; empty where the caller is told nothing.
+    pub detail: String,
+    /// `Retry-After`.
+    pub after: Option<Duration>,
+    /// For the log.
+    pub chain: Vec<String>,
 }
 
 /// What a handler answered.

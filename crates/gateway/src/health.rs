@@ -1,38 +1,11 @@
 //! Is it alive, is it ready, how is it.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
 use actix_web::{HttpRequest, HttpResponse, web};
-use coordinator_journal::Journal;
 use coordinator_telemetry::metric::{self, HandlerLoad};
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::Mutex;
 
-use crate::problem::Chain;
 use crate::state::{PluginStatus, State};
-
-/// The journal's probe writes: asked by strangers, it is asked at most once a second.
-#[derive(Default)]
-pub struct Probe(Mutex<Option<(Instant, Result<(), String>)>>);
-
-const PROBE_AGE: Duration = Duration::from_secs(1);
-
-impl Probe {
-    async fn ask(&self, journal: &Arc<dyn Journal>) -> Result<(), String> {
-        let mut known = self.0.lock().await;
-        if let Some((when, answer)) = &*known
-            && when.elapsed() < PROBE_AGE
-        {
-            return answer.clone();
-        }
-        let answer = journal.probe().await;
-        let answer = answer.map_err(|error| Chain(&error).to_string());
-        *known = Some((Instant::now(), answer.clone()));
-        answer
-    }
-}
 
 /// One thing that was looked at.
 #[derive(Serialize)]

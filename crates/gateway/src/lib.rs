@@ -10,12 +10,13 @@ mod body;
 mod cloudevents;
 mod health;
 mod plugin_route;
+mod probe;
 mod problem;
 mod routes;
 mod server;
 mod state;
 
-pub use health::Probe;
+pub use probe::Probe;
 pub use problem::Problem;
 pub use routes::{MountedRoute, RouteError, RouteTable};
 pub use server::{Listening, ServeError, bind, listen};

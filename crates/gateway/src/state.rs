@@ -8,7 +8,7 @@ use coordinator_context::{HandlerTerms, Publisher};
 use serde::Serialize;
 
 use crate::auth::ApiKeys;
-use crate::health::Probe;
+use crate::probe::Probe;
 use crate::routes::RouteTable;
 
 /// What every request can reach. Shared by all workers.
