@@ -25,7 +25,6 @@ pub struct TestHouse {
     sandbox: Sandbox,
     folder: TempDir,
     pub(crate) dead_letters: usize,
-    pub(crate) leaves_work: bool,
 }
 
 /// Where the host is to be found, also after it was started again. Clones are for other threads.
@@ -70,7 +69,6 @@ impl TestHouse {
             sandbox: built.sandbox,
             folder: built.folder,
             dead_letters: 0,
-            leaves_work: false,
         }
     }
 
@@ -185,11 +183,6 @@ impl TestHouse {
     /// The test ends with this many dead letters.
     pub fn expect_dead_letters(&mut self, number: usize) {
         self.dead_letters = number;
-    }
-
-    /// The test ends with deliveries that are not settled.
-    pub fn expect_unfinished_work(&mut self) {
-        self.leaves_work = true;
     }
 }
 

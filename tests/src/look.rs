@@ -78,13 +78,11 @@ impl TestHouse {
 
     /// What the test announced of its end is so.
     pub(crate) fn check_settled(&self) {
-        if !self.leaves_work {
-            eventually("every delivery is settled", || {
-                let handlers = self.get("/api/v1/handlers");
-                let idle = |handler: &Value| handler["lag"] == 0;
-                handlers["items"].as_array()?.iter().all(idle).then_some(())
-            });
-        }
+        eventually("every delivery is settled", || {
+            let handlers = self.get("/api/v1/handlers");
+            let idle = |handler: &Value| handler["lag"] == 0;
+            handlers["items"].as_array()?.iter().all(idle).then_some(())
+        });
         let dead = self.dead_letters();
         let letters: Vec<Value> = dead
             .iter()
