@@ -1,8 +1,7 @@
 //! Requests to routes, and their answers.
 
-use coordinator_abi::SharedBytes;
-use coordinator_abi::call::{ResponseMeta, RouteMeta};
-use coordinator_abi::fields::Malformed;
+use coordinator_abi::call::ResponseMeta;
+use coordinator_abi::{RouteView, SharedBytes};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -25,45 +24,42 @@ use crate::{DecodeError, RouteError};
 /// ```
 #[derive(Debug)]
 pub struct Request {
-    meta: RouteMeta,
+    meta: SharedBytes,
     body: SharedBytes,
 }
 
 impl Request {
-    pub(crate) fn new(meta: RouteMeta, body: SharedBytes) -> Self {
+    /// `meta` was read before: its head is well-formed.
+    pub(crate) fn new(meta: SharedBytes, body: SharedBytes) -> Self {
         Self { meta, body }
     }
 
-    pub(crate) fn read_meta(meta: &[u8]) -> Result<RouteMeta, Malformed> {
-        RouteMeta::decode(meta)
+    fn view(&self) -> RouteView<'_> {
+        RouteView::read(&self.meta).expect("the head was read when the request came in")
     }
 
     /// HTTP method, in capitals.
     #[must_use]
     pub fn method(&self) -> &str {
-        &self.meta.method
+        self.view().method
     }
 
     /// Path below the plugin's mount.
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.meta.path
+        self.view().path
     }
 
     /// A parameter of the route's path.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.meta
-            .params
-            .iter()
-            .find(|(param, _)| param == name)
-            .map(|(_, value)| value.as_str())
+        self.view().param(name)
     }
 
     /// The first value of a query parameter, decoded.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<String> {
-        url::form_urlencoded::parse(self.meta.query.as_bytes())
+        url::form_urlencoded::parse(self.view().query.as_bytes())
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.into_owned())
     }
@@ -71,12 +67,7 @@ impl Request {
     /// A header, if it is there and text. Names are lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self
-            .meta
-            .headers
-            .iter()
-            .find(|(header, _)| header == name)?;
-        std::str::from_utf8(&found.1).ok()
+        std::str::from_utf8(self.view().header(name)?).ok()
     }
 
     /// The raw body.

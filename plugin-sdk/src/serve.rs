@@ -6,7 +6,7 @@ use coordinator_abi::call::{FailureMeta, HandleMeta, json};
 use coordinator_abi::code::{op, outcome};
 use coordinator_abi::manifest::Manifest;
 use coordinator_abi::plugin::unsupported;
-use coordinator_abi::{Call, Code, Host, Opened, Outcome, RawFuture, Serve};
+use coordinator_abi::{Call, Code, Host, Opened, Outcome, RawFuture, RouteView, Serve};
 
 use crate::error::DecodeError;
 use crate::plugin::Plugin;
@@ -106,13 +106,12 @@ async fn route<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
     let Some(plugin) = this.plugin.get() else {
         return not_started();
     };
-    let mut meta = match Request::read_meta(&call.meta) {
-        Ok(meta) => meta,
+    let ctx = match RouteView::read(&call.meta) {
+        Ok(view) => Context::of_route(call.lent, view.webhook_id.to_owned()),
         Err(malformed) => return route_failed(malformed.into()),
     };
-    let ctx = Context::of_route(call.lent, std::mem::take(&mut meta.webhook_id));
     match plugin
-        .route(call.index, &ctx, Request::new(meta, call.body))
+        .route(call.index, &ctx, Request::new(call.meta, call.body))
         .await
     {
         Ok(response) => answered(response),

@@ -21,6 +21,7 @@ pub mod opaque;
 pub mod outcome;
 pub mod panic;
 pub mod plugin;
+pub mod route_view;
 pub mod shared_bytes;
 mod waker;
 
@@ -32,6 +33,7 @@ pub use host::{Host, HostTable, Lend, Lent};
 pub use manifest::Manifest;
 pub use outcome::Outcome;
 pub use plugin::{Call, Instance, Opened, PluginTable, PluginTableRef, Serve};
+pub use route_view::RouteView;
 pub use shared_bytes::SharedBytes;
 
 /// Version of this crate.
