@@ -81,10 +81,9 @@ fn a_future_that_panics_when_it_is_given_up_hurts_nobody() {
 }
 
 #[test]
-fn a_handler_that_blocks_its_thread_is_named_and_paused_and_goes_on_when_the_thread_is_back() {
-    let house = house();
+fn a_handler_that_blocks_its_thread_is_named_and_paused_and_its_message_dies_in_the_end() {
+    let mut house = house();
     publish(&house, "blocks", "b-1");
-    publish(&house, "blocks", "b-2");
     eventually("the blocked handler is named", || {
         (house.handler("misbehaving.blocks")["state"] == "stuck").then_some(())
     });
@@ -107,12 +106,18 @@ fn a_handler_that_blocks_its_thread_is_named_and_paused_and_goes_on_when_the_thr
         "the other one was done before: {blocked}"
     );
 
-    // The work was done, if late: an ack stands, and is not asked for again.
-    house.until_settled("misbehaving.blocks");
+    // An answer beyond the timeout is none: it is tried again, then given up.
+    let letter = dead_letter(&house, "blocks");
+    assert_eq!(letter["failure"]["kind"], "timeout", "{letter}");
+    assert!(
+        letter["attempts"].as_u64() > Some(1),
+        "it was tried again: {letter}"
+    );
     eventually("it is not stuck any more", || {
         (house.handler("misbehaving.blocks")["state"] == "running").then_some(())
     });
     assert_eq!(house.get("/readyz")["status"], "ok");
+    house.expect_dead_letters(1);
 }
 
 #[test]

@@ -122,16 +122,18 @@ impl Drop for Call<'_> {
 
 /// What an answer is worth that came after the timeout, from a poll that blocked its thread.
 ///
-/// A decision stands: after an ack the effect has happened, and another attempt would do it twice; a refusal does
-/// not get better; a panic must count as one. Only "try again" says no more than the timeout itself.
+/// The attempt has timed out, as one that waits would have: an ack that comes too late is another attempt, under the
+/// same idempotency keys, and a message that always blocks ends as a dead letter. What gives the message up stands:
+/// a refusal does not get better, and a panic must count as one.
 fn late(reply: Reply, held: Duration) -> Answer {
     match reply {
+        Reply::Ack { .. } => Answer::TimedOut {
+            chain: vec![blocked_for(held)],
+        },
         Reply::Retry { chain, .. } => Answer::TimedOut {
             chain: std::iter::once(blocked_for(held)).chain(chain).collect(),
         },
-        decided @ (Reply::Ack { .. } | Reply::Dead { .. } | Reply::Panicked { .. }) => {
-            Answer::Replied(decided)
-        }
+        decided @ (Reply::Dead { .. } | Reply::Panicked { .. }) => Answer::Replied(decided),
     }
 }
 

@@ -49,11 +49,12 @@ pub enum ValidateError {
 
 /// A payload breaks the schema of its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{pointer}` {reason} (schema of `{ty}` as `{instance}` declares it)")]
+#[error("`data{pointer}`: {reason} (schema of `{ty}` as `{instance}` declares it)")]
 pub struct SchemaMismatch {
     /// The type.
     pub ty: MessageType,
-    /// JSON pointer of the offending value ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)).
+    /// JSON pointer of the offending value ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)); empty for the whole
+    /// payload.
     pub pointer: String,
     /// What was expected; never the value itself.
     pub reason: String,
@@ -86,10 +87,7 @@ impl Types {
         for schema in &known.schemas {
             if let Err(error) = schema.validator.validate(&value) {
                 let instance = schema.instances.first().cloned().unwrap_or_default();
-                let pointer = match error.instance_path().to_string() {
-                    root if root.is_empty() => "/".to_owned(),
-                    pointer => pointer,
-                };
+                let pointer = error.instance_path().to_string();
                 let reason = error.masked_with("the value").to_string();
                 return Err(SchemaMismatch {
                     ty: ty.clone(),

@@ -179,7 +179,7 @@ async fn a_blocked_attempt_counts_as_timed_out_until_it_is_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn an_ack_after_a_block_is_kept_because_its_effect_has_happened() {
+async fn an_ack_that_comes_after_the_timeout_is_another_attempt() {
     let stage = Stage::new().await;
     let (gate, calls) = (Arc::new(Gate::default()), Calls::default());
     let (pass, noted) = (Arc::clone(&gate), calls.clone());
@@ -196,7 +196,7 @@ async fn an_ack_after_a_block_is_kept_because_its_effect_has_happened() {
     in_state(&dispatcher, "slow.acks", HandlerState::Stuck).await;
     gate.open();
     stage.settled("slow.acks").await;
-    assert_eq!(calls.attempts_on(id), [1]);
+    assert_eq!(calls.attempts_on(id), [1, 2]);
 }
 
 #[tokio::test]
