@@ -13,7 +13,7 @@ use crate::{API_KEY, LMS_TOKEN, STRIPE_SECRET};
 /// # Panics
 ///
 /// If it is not there.
-pub(crate) fn built(name: &str) -> PathBuf {
+pub fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the system knows the running program");
     let folder = test.parent().and_then(Path::parent);
     let path = folder.expect("tests are built two folders deep").join(name);

@@ -2,7 +2,7 @@
 //! talkative, and not in what the command line shows unasked. Nor is a secret.
 
 use coordinator_sandbox::Rule;
-use coordinator_tests::{API_KEY, LMS_TOKEN, Payment, STRIPE_SECRET, TestHouse, eventually};
+use coordinator_tests::{API_KEY, LMS_TOKEN, Payment, STRIPE_SECRET, TestHouse, built, eventually};
 use serde_json::json;
 
 /// Every piece of personal data and every secret of a test, and where it was found.
@@ -147,4 +147,23 @@ fn an_address_in_what_a_plugin_says_is_taken_out_before_it_is_logged_stored_or_s
     let leaked = leaks("the log", &log);
     assert!(leaked.is_empty(), "{leaked:#?}");
     house.expect_dead_letters(1);
+}
+
+#[test]
+fn the_demo_tells_its_story_without_a_person_in_it() {
+    // Built before the tests; its own build finds nothing to do.
+    let told = std::process::Command::new(built("xtask"))
+        .args(["demo", "--once"])
+        .env("CARGO", env!("CARGO"))
+        .output()
+        .expect("the demo starts");
+    let (out, err) = (
+        String::from_utf8_lossy(&told.stdout),
+        String::from_utf8_lossy(&told.stderr),
+    );
+    assert!(told.status.success(), "{out}\n{err}");
+    assert!(out.contains("acked"), "it tells the story: {out}");
+    let mut seen = leaks("what the demo prints", &out);
+    seen.extend(leaks("what the demo prints beside it", &err));
+    assert!(seen.is_empty(), "{seen:#?}");
 }
