@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use coordinator_abi::call::{
-    FailureMeta, HttpMeta, PublishMeta, PublishReply, ReceiptMeta, ResponseMeta, json,
+    FailureMeta, HttpMeta, PublishItem, PublishMeta, PublishReply, ReceiptMeta, ResponseMeta, json,
 };
 use coordinator_abi::code::outcome;
 use coordinator_abi::fields::Fields;
@@ -92,15 +92,6 @@ impl Port {
     }
 
     async fn accept(&self, meta: &[u8], payloads: SharedBytes) -> Published {
-        let rejected = |error: &dyn std::error::Error| {
-            (
-                outcome::REJECTED,
-                FailureMeta {
-                    after_ms: None,
-                    chain: chain(error),
-                },
-            )
-        };
         let meta: PublishMeta = serde_json::from_slice(meta).map_err(|error| rejected(&error))?;
         let payloads = payloads.into_bytes();
         let mut fields = Fields::new(&payloads);
@@ -121,24 +112,13 @@ impl Port {
         }
     }
 
-    async fn publish_now(
-        &self,
-        items: Vec<(coordinator_abi::call::PublishItem, Bytes)>,
-    ) -> Published {
+    async fn publish_now(&self, items: Vec<(PublishItem, Bytes)>) -> Published {
         let publisher = &self.shared.services.publisher;
         let (origin, now) = (self.origin(), Timestamp::now());
         let mut batch = Vec::with_capacity(items.len());
         for (item, payload) in items {
             let message = publisher.prepare(item, payload, &origin, MessageId::new(now), now);
-            batch.push(message.map_err(|error| {
-                (
-                    outcome::REJECTED,
-                    FailureMeta {
-                        after_ms: None,
-                        chain: chain(&error),
-                    },
-                )
-            })?);
+            batch.push(message.map_err(|error| rejected(&error))?);
         }
         let receipts = publisher
             .publish(batch)
@@ -167,7 +147,7 @@ impl Port {
     /// Checked now, stored with the ack: the ids are those that another run of this delivery would give.
     fn publish_with_ack(
         &self,
-        items: Vec<(coordinator_abi::call::PublishItem, Bytes)>,
+        items: Vec<(PublishItem, Bytes)>,
         delivery: &Delivery,
         emits: &Mutex<Option<Vec<NewMessage>>>,
     ) -> Published {
@@ -189,15 +169,7 @@ impl Port {
                 delivery.emit_id(index),
                 now,
             );
-            let mut message = prepared.map_err(|error| {
-                (
-                    outcome::REJECTED,
-                    FailureMeta {
-                        after_ms: None,
-                        chain: chain(&error),
-                    },
-                )
-            })?;
+            let mut message = prepared.map_err(|error| rejected(&error))?;
             message.envelope.correlation = delivery.message.correlation;
             message.envelope.cause = Some(delivery.message.id);
             batch.push(message);
@@ -354,6 +326,18 @@ fn answered(response: OutboundResponse) -> Outcome {
         meta: head.encode(),
         body: response.body.into(),
     }
+}
+
+/// Pointless to publish again as it is.
+fn rejected(error: &dyn std::error::Error) -> (Code, FailureMeta) {
+    let chain = chain(error);
+    (
+        outcome::REJECTED,
+        FailureMeta {
+            after_ms: None,
+            chain,
+        },
+    )
 }
 
 fn unpublished(error: &PublishError) -> (Code, FailureMeta) {

@@ -85,7 +85,8 @@ impl Publisher {
         Ok(NewMessage {
             envelope,
             publisher: origin.publisher.clone(),
-            idempotency_key: item.idempotency_key,
+            // An empty key would make one message of all that carry it.
+            idempotency_key: item.idempotency_key.filter(|key| !key.is_empty()),
         })
     }
 
