@@ -105,6 +105,7 @@ async fn open_journal(config: &Config) -> Result<Arc<dyn Journal>, AppError> {
             retention: config.journal.retention,
             max_size: config.journal.max_size.bytes(),
             max_backlog: config.journal.max_backlog,
+            ..Limits::default()
         },
         clock: Arc::new(SystemClock),
     })
@@ -127,11 +128,7 @@ async fn start_dispatch(
             targets.push(Arc::new(PluginHandler::new(plugin, bound.clone())));
             continue;
         }
-        let spec = HandlerSpec {
-            id: bound.id.clone(),
-            types: vec![bound.ty.clone()],
-            from: StartFrom::Now,
-        };
+        let spec = HandlerSpec::new(bound.id.clone(), vec![bound.ty.clone()]);
         if let Err(source) = journal.open(spec).await {
             let handler = bound.id.clone();
             return Err(AppError::Dispatch(StartError::Open { handler, source }));

@@ -14,7 +14,8 @@ impl Observer for Metrics {
         let outcome = match attempted.outcome {
             Outcome::Acked => DeliveryOutcome::Acked,
             Outcome::Retried(_) => DeliveryOutcome::Retried,
-            Outcome::Dead(_) => DeliveryOutcome::Dead,
+            Outcome::Released => return,
+            Outcome::Dead(_) | Outcome::Parked(_) => DeliveryOutcome::Dead,
         };
         metric::delivery(attempted.handler, outcome, attempted.ran);
     }

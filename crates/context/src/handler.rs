@@ -29,11 +29,7 @@ impl PluginHandler {
 
 impl Target for PluginHandler {
     fn spec(&self) -> HandlerSpec {
-        HandlerSpec {
-            id: self.bound.id.clone(),
-            types: vec![self.bound.ty.clone()],
-            from: StartFrom::Now,
-        }
+        HandlerSpec::new(self.bound.id.clone(), vec![self.bound.ty.clone()])
     }
 
     fn terms(&self) -> HandlerTerms {

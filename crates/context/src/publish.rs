@@ -87,6 +87,7 @@ impl Publisher {
             publisher: origin.publisher.clone(),
             // An empty key would make one message of all that carry it.
             idempotency_key: item.idempotency_key.filter(|key| !key.is_empty()),
+            deliver_at: None,
         })
     }
 

@@ -72,7 +72,9 @@ fn outcome(verdict: &Verdict) -> Outcome {
     match verdict {
         Verdict::Ack { .. } => Outcome::Acked,
         Verdict::Retry { failure, .. } => Outcome::Retried(failure.kind),
-        Verdict::Dead { failure } => Outcome::Dead(failure.kind),
+        Verdict::Release { .. } => Outcome::Released,
+        Verdict::Park { failure } => Outcome::Parked(failure.kind),
+        Verdict::Dead { failure } | Verdict::DeadKey { failure } => Outcome::Dead(failure.kind),
     }
 }
 
@@ -108,7 +110,10 @@ fn report(
                 delivery.attempt,
             );
         }
-        Verdict::Dead { failure } => {
+        Verdict::Release { .. } => {
+            debug!(outcome = "released", "handler `{name}` gives `{id}` back")
+        }
+        Verdict::Dead { failure } | Verdict::DeadKey { failure } | Verdict::Park { failure } => {
             error!(
                 outcome = "dead",
                 ran_ms,
@@ -127,12 +132,17 @@ fn first(failure: &Failure) -> &str {
 }
 
 fn kind(failure: &Failure) -> &'static str {
-    use coordinator_journal::FailureKind::{Expired, Panic, Refused, Retry, Timeout};
+    use coordinator_journal::FailureKind::{
+        Blocked, Discarded, Expired, Panic, Poison, Refused, Retry, Timeout,
+    };
     match failure.kind {
         Retry => "retry",
         Refused => "refused",
         Panic => "panic",
         Timeout => "timeout",
         Expired => "expired",
+        Poison => "poison",
+        Blocked => "blocked",
+        Discarded => "discarded",
     }
 }

@@ -34,6 +34,10 @@ pub enum Outcome {
     Acked,
     /// It will be tried again.
     Retried(FailureKind),
+    /// Given back without counting.
+    Released,
+    /// Given up, and holding its ordering key.
+    Parked(FailureKind),
     /// Given up.
     Dead(FailureKind),
 }

@@ -72,6 +72,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, detail)
     }
 
+    /// 409.
+    pub fn conflict(code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
     /// 405: `path` answers only the methods `allow`.
     #[must_use]
     pub(crate) fn wrong_method(path: &str, method: &str, allow: &str) -> Self {

@@ -66,6 +66,7 @@ async fn open(dir: &Path) -> anyhow::Result<Arc<dyn Journal>> {
         retention: Duration::from_secs(3600),
         max_size: 64 << 30,
         max_backlog: 10_000_000,
+        ..Limits::default()
     };
     let options = SqliteOptions {
         dir: dir.to_owned(),
@@ -83,11 +84,7 @@ async fn handle(
     ty: &MessageType,
     number: u64,
 ) -> anyhow::Result<()> {
-    let spec = HandlerSpec {
-        id: format!("bench.{number}"),
-        types: vec![ty.clone()],
-        from: StartFrom::Now,
-    };
+    let spec = HandlerSpec::new(format!("bench.{number}"), vec![ty.clone()]);
     let mut stream = journal.open(spec).await?;
     let (journal, counts) = (journal.clone(), counts.clone());
     tokio::spawn(async move {

@@ -35,10 +35,17 @@ pub struct MessageQuery {
     pub key: Option<String>,
     /// Of this correlation.
     pub correlation: Option<MessageId>,
+    /// From this CloudEvents source.
+    pub source: Option<String>,
+    /// With this text somewhere in the payload.
+    pub text: Option<String>,
     /// Accepted at or after.
     pub since: Option<Timestamp>,
     /// Accepted before.
     pub until: Option<Timestamp>,
+    /// In the order they were accepted, oldest first; newest first otherwise. Oldest first, every page says where to go
+    /// on, the last one too: that is how new messages are followed.
+    pub oldest_first: bool,
     /// Where the last page ended.
     pub cursor: Option<String>,
     /// At most this many; engines clamp it to 1..=500.
@@ -49,6 +56,8 @@ pub struct MessageQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MessageState {
+    /// Accepted, and not to be delivered before a time that has not come.
+    Delayed,
     /// No handler is bound to its type.
     Unhandled,
     /// Every handler acked it.
@@ -57,6 +66,8 @@ pub enum MessageState {
     Pending,
     /// Some handler failed and will try again.
     Retrying,
+    /// For some handler it waits behind an earlier message of its ordering key, or was given up and holds that key.
+    Parked,
     /// Some handler gave it up.
     Dead,
 }
@@ -70,6 +81,10 @@ pub struct MessageRecord {
     pub accepted: Timestamp,
     /// Over all handlers.
     pub state: MessageState,
+    /// When it may be delivered, if it was published for later.
+    pub deliver_at: Option<Timestamp>,
+    /// The payload was dropped once every handler had settled it: [`Envelope::data`] is empty.
+    pub payload_dropped: bool,
 }
 
 /// One message in full.
@@ -91,10 +106,12 @@ pub enum DeliveryState {
     Pending,
     /// Handed out, not settled.
     Running,
-    /// Done.
+    /// Done; or discarded by an operator, which its last attempt says then.
     Acked,
     /// Failed; will be tried again.
     Retrying,
+    /// Behind an earlier message of its ordering key, or given up and holding that key: then its last attempt says why.
+    Parked,
     /// Given up.
     Dead,
 }
@@ -169,6 +186,10 @@ pub struct Stats {
     pub size: u64,
     /// Dead letters.
     pub dead: u64,
+    /// Messages whose time has not come.
+    pub delayed: u64,
+    /// The engine and what it found, for an operator: `redis 7.0.15, appendfsync always`.
+    pub engine: String,
     /// What receipts say.
     pub durability: Durability,
     /// One per known handler.
@@ -182,16 +203,20 @@ pub struct HandlerStats {
     pub handler: String,
     /// The types it is bound to.
     pub types: Vec<MessageType>,
-    /// Messages not settled yet: waiting, running and retrying.
+    /// Messages not settled yet: waiting, running, retrying and parked.
     pub lag: u64,
     /// Handed out now.
     pub running: u64,
     /// Waiting for another attempt.
     pub retrying: u64,
+    /// Behind an earlier message of their ordering key, or holding it.
+    pub parked: u64,
     /// Given up.
     pub dead: u64,
     /// Age of the oldest unsettled message.
     pub oldest: Option<Duration>,
     /// False once it is no longer in the wiring.
     pub open: bool,
+    /// An operator paused it.
+    pub paused: bool,
 }

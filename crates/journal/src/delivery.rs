@@ -1,5 +1,6 @@
 //! What comes out: deliveries, and how they are settled.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use coordinator_message::{Envelope, MessageId, MessageType, Timestamp};
@@ -14,8 +15,12 @@ pub struct HandlerSpec {
     pub id: String,
     /// The types it is bound to.
     pub types: Vec<MessageType>,
+    /// The lanes that these types are published in.
+    pub lanes: BTreeSet<String>,
     /// Where a new handler, or a newly bound type, starts.
     pub from: StartFrom,
+    /// Keep the order of messages of one ordering key within a lane? See [`crate::Journal::open`].
+    pub order: bool,
 }
 
 /// Where a new cursor starts.
@@ -48,7 +53,9 @@ pub struct Delivery {
 pub struct Token {
     /// `instance.handler`.
     pub handler: Arc<str>,
-    /// Log position.
+    /// Which part of the log: engines that have but one say 0.
+    pub shard: u32,
+    /// Log position within it.
     pub position: u64,
     /// Distinguishes one handing-out from another of the same delivery: an older one settles nothing.
     pub fence: u64,
@@ -83,6 +90,23 @@ pub enum Verdict {
         /// Why.
         failure: Failure,
     },
+    /// To the dead letters with every later message of its ordering key that this handler has not begun. For a handler
+    /// without order, or a message without key, the same as [`Verdict::Dead`].
+    DeadKey {
+        /// Why.
+        failure: Failure,
+    },
+    /// Given up for now: it stays where it is, and holds its ordering key, until an operator replays or discards it.
+    /// For a handler without order, or a message without key, the same as [`Verdict::Dead`].
+    Park {
+        /// Why.
+        failure: Failure,
+    },
+    /// Not attempted after all, or not to be counted: delivered again as the same attempt, not before `due`.
+    Release {
+        /// When; `None` is at once.
+        due: Option<Timestamp>,
+    },
 }
 
 /// Why an attempt failed. Text only: it is stored and shown.
@@ -112,6 +136,12 @@ pub enum FailureKind {
     Timeout,
     /// The message expired before the handler took it.
     Expired,
+    /// It killed the process that handled it, or vanished with its node, too often.
+    Poison,
+    /// An earlier message of its ordering key was given up, and the terms say that this gives it up too.
+    Blocked,
+    /// An operator discarded it.
+    Discarded,
 }
 
 /// What became of one settle.
@@ -121,6 +151,20 @@ pub enum SettleOutcome {
     Settled,
     /// The token is not current: somebody else settled it. Nothing was changed, no emit stored.
     Stale,
+}
+
+impl HandlerSpec {
+    /// A handler of `types`, each published in the lane of its own name, from now on and in no order.
+    #[must_use]
+    pub fn new(id: impl Into<String>, types: Vec<MessageType>) -> Self {
+        Self {
+            id: id.into(),
+            lanes: types.iter().map(|ty| ty.as_str().to_owned()).collect(),
+            types,
+            from: StartFrom::Now,
+            order: false,
+        }
+    }
 }
 
 impl Delivery {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coordinator_message::{Envelope, MessageId};
+use coordinator_message::{Envelope, MessageId, Timestamp};
 use serde::Serialize;
 
 use crate::JournalError;
@@ -16,6 +16,8 @@ pub struct NewMessage {
     pub publisher: String,
     /// Same publisher, type and key within the window: the same message.
     pub idempotency_key: Option<String>,
+    /// Not delivered before this time. Accepted and durable at once; until then it is in no handler's log.
+    pub deliver_at: Option<Timestamp>,
 }
 
 /// What became of one message of a batch.

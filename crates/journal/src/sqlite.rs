@@ -24,7 +24,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use coordinator_message::MessageId;
+use coordinator_message::{MessageId, Timestamp};
 use sea_orm::sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -36,9 +36,9 @@ use self::lock::{DirLock, LockError};
 use self::state::Shared;
 use self::writer::{Op, Reply, Step, Writer};
 use crate::{
-    Clock, DeadLetter, DeadLetterQuery, Deliveries, Durability, HandlerSpec, Journal, JournalError,
-    Limits, MessageDetail, MessageQuery, MessageRecord, NewMessage, Page, PublishError, Receipt,
-    ReplayError, Settle, SettleOutcome, Stats,
+    Clock, Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, Durability, HandlerSpec,
+    Journal, JournalError, Limits, MessageDetail, MessageQuery, MessageRecord, NewMessage, Page,
+    PublishError, Receipt, Record, Replay, Replayed, Settle, SettleOutcome, Stats, Tick,
 };
 
 /// Name of the database file in the data directory.
@@ -174,12 +174,48 @@ impl Journal for SqliteJournal {
             .map_err(|error| error.during("settle deliveries"))
     }
 
-    async fn replay(&self, message: MessageId, handler: Option<&str>) -> Result<u64, ReplayError> {
-        let handler = handler.map(str::to_owned);
-        let scheduled = self.ask(|reply| Op::Replay(message, handler, reply)).await;
-        scheduled
-            .map_err(|error| error.during("schedule a replay"))?
-            .ok_or(ReplayError::NotFound(message))
+    async fn replay(&self, batch: Vec<Replay>) -> Result<Vec<Replayed>, JournalError> {
+        let mut answers = Vec::with_capacity(batch.len());
+        for one in batch {
+            let scheduled = self
+                .ask(|reply| Op::Replay(one.message, one.handler, reply))
+                .await
+                .map_err(|error| error.during("schedule a replay"))?;
+            answers.push(scheduled.map_or(Replayed::NotFound, Replayed::Scheduled));
+        }
+        Ok(answers)
+    }
+
+    async fn discard(&self, _: Vec<Discard>) -> Result<Vec<u64>, JournalError> {
+        Err(StoreError::Closed.during("discard"))
+    }
+
+    async fn control(&self, _: &str, _: Control) -> Result<Option<u64>, JournalError> {
+        Err(StoreError::Closed.during("control a handler"))
+    }
+
+    async fn lead(&self, _: &str, _: &str, _: Duration) -> Result<Option<u64>, JournalError> {
+        Err(StoreError::Closed.during("take a role"))
+    }
+
+    async fn resign(&self, _: &str, _: &str) -> Result<(), JournalError> {
+        Err(StoreError::Closed.during("give a role up"))
+    }
+
+    async fn last_tick(&self, _: &str) -> Result<Option<Timestamp>, JournalError> {
+        Err(StoreError::Closed.during("read a schedule"))
+    }
+
+    async fn tick(&self, _: Tick) -> Result<bool, JournalError> {
+        Err(StoreError::Closed.during("tick"))
+    }
+
+    async fn export(&self, _: Option<String>) -> Result<Page<Record>, JournalError> {
+        Err(StoreError::Closed.during("export"))
+    }
+
+    async fn import(&self, _: Vec<Record>) -> Result<(), JournalError> {
+        Err(StoreError::Closed.during("import"))
     }
 
     async fn messages(&self, query: MessageQuery) -> Result<Page<MessageRecord>, JournalError> {

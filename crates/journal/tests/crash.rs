@@ -181,14 +181,14 @@ fn message(ty: &str, id: MessageId) -> NewMessage {
         envelope,
         publisher: "plugin/test".to_owned(),
         idempotency_key: Some(id.to_string()),
+        deliver_at: None,
     }
 }
 
 fn handler(id: &str, ty: &str) -> HandlerSpec {
     HandlerSpec {
-        id: id.to_owned(),
-        types: vec![ty.parse().unwrap()],
         from: StartFrom::Earliest,
+        ..HandlerSpec::new(id.to_owned(), vec![ty.parse().unwrap()])
     }
 }
 
@@ -197,6 +197,7 @@ async fn open(dir: &Path) -> Box<dyn Journal> {
         retention: Duration::from_secs(86_400),
         max_size: 1 << 30,
         max_backlog: 1 << 20,
+        ..Limits::default()
     };
     let (durability, clock) = (Durability::Strict, Arc::new(SystemClock));
     Box::new(

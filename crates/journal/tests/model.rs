@@ -7,7 +7,7 @@ use std::time::Duration;
 use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
 use coordinator_journal::{
     Clock as _, Deliveries, Delivery, Durability, Failure, FailureKind, HandlerSpec, Journal,
-    Limits, ManualClock, NewMessage, Settle, SettleOutcome, StartFrom, Verdict,
+    Limits, ManualClock, NewMessage, Replay, Replayed, Settle, SettleOutcome, StartFrom, Verdict,
 };
 use coordinator_message::{Envelope, MessageId, Timestamp};
 use proptest::prelude::*;
@@ -88,6 +88,7 @@ async fn open(dir: &TempDir, clock: &Arc<ManualClock>) -> (Box<dyn Journal>, Box
         retention: MINUTE * 10_000,
         max_size: 1 << 30,
         max_backlog: 1 << 20,
+        ..Limits::default()
     };
     let (dir, clock) = (dir.path().to_owned(), clock.clone());
     let options = SqliteOptions {
@@ -98,11 +99,7 @@ async fn open(dir: &TempDir, clock: &Arc<ManualClock>) -> (Box<dyn Journal>, Box
     };
     let journal = SqliteJournal::open(options).await.unwrap();
     let types = vec![PAID.parse().unwrap()];
-    let spec = HandlerSpec {
-        id: "lms.enrol".to_owned(),
-        types,
-        from: StartFrom::Now,
-    };
+    let spec = HandlerSpec::new("lms.enrol".to_owned(), types);
     let stream = journal.open(spec).await.unwrap();
     (Box::new(journal), stream)
 }
@@ -156,6 +153,7 @@ impl World {
                 envelope,
                 publisher: "plugin/test".to_owned(),
                 idempotency_key: None,
+                deliver_at: None,
             }
         });
         for receipt in self.journal.publish(batch.collect()).await.unwrap() {
@@ -248,12 +246,17 @@ impl World {
         }
         let chosen = index % self.messages.len();
         let (id, replays, place) = &mut self.messages[chosen];
-        let scheduled = self.journal.replay(*id, Some("lms.enrol")).await.unwrap();
+        let replay = Replay {
+            message: *id,
+            handler: Some("lms.enrol".to_owned()),
+            due: None,
+        };
+        let answers = self.journal.replay(vec![replay]).await.unwrap();
         let to_come = matches!(
             place,
             Place::Out(..) | Place::Waiting { from_log: true, .. }
         );
-        assert_eq!(scheduled, u64::from(!to_come));
+        assert_eq!(answers, [Replayed::Scheduled(u64::from(!to_come))]);
         if !to_come {
             *replays += 1;
             *place = Place::Waiting {

@@ -119,6 +119,7 @@ async fn journal(dir: &Path) -> Result<SqliteJournal> {
             retention: Duration::from_secs(3_600),
             max_size: 1 << 30,
             max_backlog: 1_000,
+            ..Limits::default()
         },
         clock: Arc::new(SystemClock),
     };

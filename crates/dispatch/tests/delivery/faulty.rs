@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use coordinator_journal::{
-    DeadLetter, DeadLetterQuery, Deliveries, HandlerSpec, Journal, JournalError, MessageDetail,
-    MessageQuery, MessageRecord, NewMessage, Page, PublishError, Receipt, ReplayError, Settle,
-    SettleOutcome, Stats,
+    Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, HandlerSpec, Journal, JournalError,
+    MessageDetail, MessageQuery, MessageRecord, NewMessage, Page, PublishError, Receipt, Record,
+    Replay, Replayed, Settle, SettleOutcome, Stats, Tick,
 };
-use coordinator_message::MessageId;
+use coordinator_message::Timestamp;
 
 /// A journal whose `settle` fails on demand. All else is the real one's.
 pub(crate) struct Faulty {
@@ -57,8 +58,45 @@ impl Journal for Faulty {
         self.real.open(handler).await
     }
 
-    async fn replay(&self, message: MessageId, handler: Option<&str>) -> Result<u64, ReplayError> {
-        self.real.replay(message, handler).await
+    async fn replay(&self, batch: Vec<Replay>) -> Result<Vec<Replayed>, JournalError> {
+        self.real.replay(batch).await
+    }
+
+    async fn discard(&self, batch: Vec<Discard>) -> Result<Vec<u64>, JournalError> {
+        self.real.discard(batch).await
+    }
+
+    async fn control(&self, handler: &str, control: Control) -> Result<Option<u64>, JournalError> {
+        self.real.control(handler, control).await
+    }
+
+    async fn lead(
+        &self,
+        role: &str,
+        holder: &str,
+        ttl: Duration,
+    ) -> Result<Option<u64>, JournalError> {
+        self.real.lead(role, holder, ttl).await
+    }
+
+    async fn resign(&self, role: &str, holder: &str) -> Result<(), JournalError> {
+        self.real.resign(role, holder).await
+    }
+
+    async fn last_tick(&self, schedule: &str) -> Result<Option<Timestamp>, JournalError> {
+        self.real.last_tick(schedule).await
+    }
+
+    async fn tick(&self, tick: Tick) -> Result<bool, JournalError> {
+        self.real.tick(tick).await
+    }
+
+    async fn export(&self, cursor: Option<String>) -> Result<Page<Record>, JournalError> {
+        self.real.export(cursor).await
+    }
+
+    async fn import(&self, batch: Vec<Record>) -> Result<(), JournalError> {
+        self.real.import(batch).await
     }
 
     async fn messages(&self, query: MessageQuery) -> Result<Page<MessageRecord>, JournalError> {

@@ -112,6 +112,7 @@ async fn open(dir: &TempDir) -> Arc<dyn Journal> {
             retention: Duration::from_secs(3600),
             max_size: 1 << 30,
             max_backlog: 100_000,
+            ..Limits::default()
         },
         clock: Arc::new(SystemClock),
     };
@@ -156,9 +157,8 @@ where
 {
     fn spec(&self) -> HandlerSpec {
         HandlerSpec {
-            id: self.id.clone(),
-            types: vec![self.ty.parse().unwrap()],
             from: StartFrom::Earliest,
+            ..HandlerSpec::new(self.id.clone(), vec![self.ty.parse().unwrap()])
         }
     }
 

@@ -1,7 +1,7 @@
 //! `/messages`: list, show, replay.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use coordinator_journal::{MessageQuery, MessageState, ReplayError};
+use coordinator_journal::{MessageQuery, MessageState, Replay, Replayed};
 use coordinator_message::MessageId;
 use serde::Deserialize;
 use serde_json::json;
@@ -38,6 +38,9 @@ pub(crate) async fn list(
         correlation: query.parsed("correlation", str::parse)?,
         since: query.time("since")?,
         until: query.time("until")?,
+        source: None,
+        text: None,
+        oldest_first: false,
         cursor: query.text("cursor"),
         limit: query.limit()?,
     };
@@ -106,8 +109,13 @@ pub(super) async fn again(
     handler: Option<&str>,
     by: &str,
 ) -> Result<u64, Problem> {
-    match state.publisher.journal().replay(id, handler).await {
-        Ok(scheduled) => {
+    let replay = Replay {
+        message: id,
+        handler: handler.map(str::to_owned),
+        due: None,
+    };
+    match state.publisher.journal().replay(vec![replay]).await?[..] {
+        [Replayed::Scheduled(scheduled)] => {
             let handler = handler.unwrap_or("every handler");
             tracing::info!(
                 cloudevents.event_id = %id, handler.name = handler, api_key.id = by, scheduled,
@@ -115,8 +123,11 @@ pub(super) async fn again(
             );
             Ok(scheduled)
         }
-        Err(ReplayError::NotFound(_)) => Err(unknown(id)),
-        Err(ReplayError::Journal(error)) => Err(error.into()),
+        [Replayed::PayloadDropped] => Err(Problem::conflict(
+            "payload-dropped",
+            format!("the payload of `{id}` was dropped when it was settled (`journal.payloads`)"),
+        )),
+        _ => Err(unknown(id)),
     }
 }
 
@@ -138,7 +149,11 @@ fn parse_state(text: &str) -> Result<MessageState, String> {
         "acked" => Ok(MessageState::Acked),
         "pending" => Ok(MessageState::Pending),
         "retrying" => Ok(MessageState::Retrying),
+        "parked" => Ok(MessageState::Parked),
+        "delayed" => Ok(MessageState::Delayed),
         "dead" => Ok(MessageState::Dead),
-        _ => Err("expected unhandled, acked, pending, retrying or dead".to_owned()),
+        _ => {
+            Err("expected delayed, unhandled, acked, pending, retrying, parked or dead".to_owned())
+        }
     }
 }

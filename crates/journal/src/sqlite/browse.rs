@@ -81,6 +81,8 @@ pub(super) async fn messages(
                     message,
                     accepted,
                     state,
+                    deliver_at: None,
+                    payload_dropped: false,
                 });
             }
         }
@@ -186,7 +188,11 @@ fn rows_of(state: Option<MessageState>) -> Option<&'static str> {
     match state? {
         MessageState::Dead => Some("dead"),
         MessageState::Retrying => Some("exception"),
-        MessageState::Unhandled | MessageState::Acked | MessageState::Pending => None,
+        MessageState::Delayed
+        | MessageState::Unhandled
+        | MessageState::Acked
+        | MessageState::Pending
+        | MessageState::Parked => None,
     }
 }
 
@@ -195,6 +201,7 @@ fn of_message(state: DeliveryState) -> MessageState {
         DeliveryState::Acked => MessageState::Acked,
         DeliveryState::Pending | DeliveryState::Running => MessageState::Pending,
         DeliveryState::Retrying => MessageState::Retrying,
+        DeliveryState::Parked => MessageState::Parked,
         DeliveryState::Dead => MessageState::Dead,
     }
 }
@@ -202,11 +209,12 @@ fn of_message(state: DeliveryState) -> MessageState {
 /// The worst is the heaviest.
 fn weight(state: MessageState) -> u8 {
     match state {
-        MessageState::Unhandled => 0,
+        MessageState::Unhandled | MessageState::Delayed => 0,
         MessageState::Acked => 1,
         MessageState::Pending => 2,
         MessageState::Retrying => 3,
-        MessageState::Dead => 4,
+        MessageState::Parked => 4,
+        MessageState::Dead => 5,
     }
 }
 
@@ -249,6 +257,8 @@ pub(super) async fn detail(
             message: Arc::new(message.envelope),
             accepted: message.accepted,
             state: worst.unwrap_or(MessageState::Unhandled),
+            deliver_at: None,
+            payload_dropped: false,
         },
     }))
 }

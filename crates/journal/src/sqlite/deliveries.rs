@@ -319,6 +319,7 @@ impl SqliteDeliveries {
             replay: handed.replay,
             token: Token {
                 handler: self.name.clone(),
+                shard: 0,
                 position,
                 fence: handed.fence,
             },

@@ -34,6 +34,8 @@ pub(super) async fn stats(shared: &Shared) -> Result<Stats, StoreError> {
             messages: state.messages,
             size: state.size,
             dead: state.handlers.values().map(|handler| handler.dead).sum(),
+            delayed: 0,
+            engine: "sqlite".to_owned(),
             durability: shared.durability,
             handlers: Vec::with_capacity(counted.len()),
         };
@@ -69,6 +71,8 @@ fn count(id: i64, handler: &Handler, types: &Arc<Types>) -> Counted {
             lag: handler.lag(),
             running,
             retrying: handler.exceptions.saturating_sub(cursor.again.len() as u64),
+            parked: 0,
+            paused: false,
             dead: handler.dead,
             oldest: None,
             open: handler.open,

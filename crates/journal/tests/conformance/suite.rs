@@ -13,7 +13,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use coordinator_journal::{
     Clock as _, Deliveries, Delivery, Durability, Failure, FailureKind, HandlerSpec, Journal,
-    Limits, ManualClock, NewMessage, Receipt, Settle, SettleOutcome, StartFrom, Verdict,
+    Limits, ManualClock, NewMessage, Receipt, Replay, Replayed, Settle, SettleOutcome, StartFrom,
+    Verdict,
 };
 use coordinator_message::{Envelope, MessageId, MessageType, Timestamp};
 
@@ -113,6 +114,7 @@ pub(crate) fn roomy() -> Limits {
         retention: RETENTION,
         max_size: 1 << 30,
         max_backlog: 1 << 20,
+        ..Limits::default()
     }
 }
 
@@ -128,6 +130,7 @@ pub(crate) fn message(name: &str, data: &str) -> NewMessage {
         envelope: Envelope::new(MessageId::new(now), ty(name), "/plugins/stripe", now, data),
         publisher: "plugin/stripe".to_owned(),
         idempotency_key: None,
+        deliver_at: None,
     }
 }
 
@@ -163,9 +166,8 @@ pub(crate) async fn publish_numbers(
 
 pub(crate) fn spec(id: &str, types: &[&str], from: StartFrom) -> HandlerSpec {
     HandlerSpec {
-        id: id.to_owned(),
-        types: types.iter().map(|name| ty(name)).collect(),
         from,
+        ..HandlerSpec::new(id.to_owned(), types.iter().map(|name| ty(name)).collect())
     }
 }
 
@@ -250,6 +252,23 @@ pub(crate) async fn kill(journal: &dyn Journal, delivery: &Delivery) {
         settle(journal, delivery, verdict).await,
         SettleOutcome::Settled
     );
+}
+
+/// Delivers a message again; answers how many deliveries that are.
+pub(crate) async fn replay(
+    journal: &dyn Journal,
+    message: MessageId,
+    handler: Option<&str>,
+) -> u64 {
+    let replay = Replay {
+        message,
+        handler: handler.map(str::to_owned),
+        due: None,
+    };
+    match journal.replay(vec![replay]).await.unwrap()[..] {
+        [Replayed::Scheduled(count)] => count,
+        ref other => panic!("{other:?}"),
+    }
 }
 
 pub(crate) fn failure(kind: FailureKind, text: &str) -> Failure {

@@ -74,7 +74,12 @@ impl<'a> Settled<'a> {
                             failure,
                         });
                     }
-                    Verdict::Dead { failure } => {
+                    Verdict::Release { due } => {
+                        waiting.push(one.released(*handler, due.unwrap_or_default()));
+                    }
+                    Verdict::Dead { failure }
+                    | Verdict::DeadKey { failure }
+                    | Verdict::Park { failure } => {
                         let at = json_list([one.position]);
                         bury(
                             connection,
@@ -139,7 +144,13 @@ impl<'a> Settled<'a> {
                     handler.exceptions += 1;
                     handler.due_at(*due);
                 }
-                Verdict::Dead { .. } => handler.dead += 1,
+                Verdict::Release { due } => {
+                    handler.exceptions += 1;
+                    handler.due_at(due.unwrap_or_default());
+                }
+                Verdict::Dead { .. } | Verdict::DeadKey { .. } | Verdict::Park { .. } => {
+                    handler.dead += 1;
+                }
             }
         }
         for position in stragglers {
@@ -158,6 +169,18 @@ impl<'a> Settled<'a> {
             .settle(&fresh.chain(stragglers.iter().copied()).collect(), read);
         // There may be room again.
         handler.wake.notify_one();
+    }
+
+    /// The exception row of a delivery that was not attempted.
+    fn released(&self, handler: i64, due: Timestamp) -> Waiting {
+        Waiting {
+            handler,
+            position: self.position,
+            attempt: self.handed.attempt.saturating_sub(1),
+            crashes: self.handed.crashes,
+            replay: self.handed.replay,
+            due,
+        }
     }
 
     /// The exception row of a delivery that is to be tried again.
