@@ -19,7 +19,7 @@ use coordinator_egress::{Egress, EgressOptions};
 use coordinator_gateway::auth::ApiKeys;
 use coordinator_gateway::{Listening, PluginStatus, Probe, RouteTable, State};
 use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
-use coordinator_journal::{HandlerSpec, Journal, Limits, StartFrom, SystemClock};
+use coordinator_journal::{HandlerSpec, Journal, Limits, SystemClock};
 use coordinator_telemetry::Guard;
 use coordinator_telemetry::metric::{self, PluginState};
 use coordinator_wiring::{Finding, Wiring};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use coordinator_abi::call::{FailureMeta, HandleMeta};
 use coordinator_abi::code::{op, outcome};
 use coordinator_abi::{Outcome, SharedBytes};
-use coordinator_journal::{Delivery, HandlerSpec, StartFrom};
+use coordinator_journal::{Delivery, HandlerSpec};
 use coordinator_wiring::{BoundHandler, HandlerTerms};
 
 use crate::plugin::Plugin;

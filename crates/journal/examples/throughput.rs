@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
 use coordinator_journal::{
-    Durability, HandlerSpec, Journal, Limits, NewMessage, Settle, StartFrom, SystemClock, Verdict,
+    Durability, HandlerSpec, Journal, Limits, NewMessage, Settle, SystemClock, Verdict,
 };
 use coordinator_message::{Envelope, MessageId, MessageType, Timestamp};
 
@@ -124,6 +124,7 @@ async fn publish(
             envelope: Envelope::new(MessageId::new(now), ty.clone(), "/bench", now, data.clone()),
             publisher: format!("bench/{publisher}"),
             idempotency_key: keys.then(|| number.to_string()),
+            deliver_at: None,
         };
         journal.publish(vec![message]).await?;
         counts.published.fetch_add(1, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
 use coordinator_journal::{
     Clock as _, Deliveries, Delivery, Durability, Failure, FailureKind, HandlerSpec, Journal,
-    Limits, ManualClock, NewMessage, Replay, Replayed, Settle, SettleOutcome, StartFrom, Verdict,
+    Limits, ManualClock, NewMessage, Replay, Replayed, Settle, SettleOutcome, Verdict,
 };
 use coordinator_message::{Envelope, MessageId, Timestamp};
 use proptest::prelude::*;
@@ -231,7 +231,12 @@ impl World {
         );
         *place = match verdict {
             Verdict::Ack { .. } => Place::Acked,
-            Verdict::Dead { .. } => Place::Dead,
+            Verdict::Dead { .. } | Verdict::DeadKey { .. } | Verdict::Park { .. } => Place::Dead,
+            Verdict::Release { due } => Place::Waiting {
+                attempt: delivery.attempt,
+                due: due.unwrap_or_default(),
+                from_log: false,
+            },
             Verdict::Retry { due, .. } => Place::Waiting {
                 attempt: delivery.attempt + 1,
                 due,

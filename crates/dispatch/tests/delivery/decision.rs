@@ -27,6 +27,7 @@ fn delivery(attempt: u32, crashes: u32) -> Delivery {
     let ty = "org.example.thing.happened.v1".parse().unwrap();
     let message = Envelope::new(MessageId::new(NOW), ty, "/test", NOW, "{}".into());
     let token = Token {
+        shard: 0,
         handler: "test.handler".into(),
         position: 1,
         fence: 1,

@@ -10,7 +10,7 @@ use coordinator_journal::{
     MessageDetail, MessageQuery, MessageRecord, NewMessage, Page, PublishError, Receipt, Record,
     Replay, Replayed, Settle, SettleOutcome, Stats, Tick,
 };
-use coordinator_message::Timestamp;
+use coordinator_message::{MessageId, Timestamp};
 
 /// A journal whose `settle` fails on demand. All else is the real one's.
 pub(crate) struct Faulty {

@@ -130,6 +130,7 @@ pub(crate) fn happened(id: MessageId, ty: &str) -> NewMessage {
         ),
         publisher: "key/test".to_owned(),
         idempotency_key: None,
+        deliver_at: None,
     }
 }
 
