@@ -93,6 +93,14 @@ pub enum Reply {
         /// The error, then its causes.
         chain: Vec<String>,
     },
+    /// It ran into a breaker that was open: what it needs is known not to answer. Tried again, and not counted as an
+    /// attempt.
+    Deferred {
+        /// Not before the breaker's next probe.
+        after: Duration,
+        /// The error, then its causes.
+        chain: Vec<String>,
+    },
     /// Pointless to try again.
     Dead {
         /// The error, then its causes.

@@ -58,6 +58,10 @@ fn tidied(answer: Answer, redact: &Redact) -> Answer {
             after,
             chain: tidy(chain),
         }),
+        Answer::Replied(Reply::Deferred { after, chain }) => Answer::Replied(Reply::Deferred {
+            after,
+            chain: tidy(chain),
+        }),
         Answer::Replied(Reply::Dead { chain }) => {
             Answer::Replied(Reply::Dead { chain: tidy(chain) })
         }

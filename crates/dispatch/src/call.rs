@@ -130,7 +130,7 @@ fn late(reply: Reply, held: Duration) -> Answer {
         Reply::Ack { .. } => Answer::TimedOut {
             chain: vec![blocked_for(held)],
         },
-        Reply::Retry { chain, .. } => Answer::TimedOut {
+        Reply::Retry { chain, .. } | Reply::Deferred { chain, .. } => Answer::TimedOut {
             chain: std::iter::once(blocked_for(held)).chain(chain).collect(),
         },
         decided @ (Reply::Dead { .. } | Reply::Panicked { .. }) => Answer::Replied(decided),

@@ -36,7 +36,7 @@ pub struct Ended {
 
 /// Decides what the journal is to remember of this attempt of `delivery`.
 ///
-/// An ack is an ack, a refusal is a dead letter at once. Everything else is retried until `terms.max_attempts`
+/// An ack is an ack, a refusal is a dead letter at once, and what was deferred is given back uncounted. Everything else is retried until `terms.max_attempts`
 /// attempts were made, or `terms.max_crashes` of them panicked: such a message may take the host down next time.
 /// The backoff is exponential with full jitter; the other side's `Retry-After` goes before it, clamped to
 /// `terms.backoff_max`.
@@ -49,6 +49,11 @@ pub fn decide<R: Rng + ?Sized>(
 ) -> Verdict {
     let (kind, chain, after) = match ended.answer {
         Answer::Replied(Reply::Ack { emits }) => return Verdict::Ack { emits },
+        Answer::Replied(Reply::Deferred { after, .. }) => {
+            return Verdict::Release {
+                due: Some(now.after(spread(after, rng))),
+            };
+        }
         Answer::Replied(Reply::Retry { after, chain }) => (FailureKind::Retry, chain, after),
         Answer::Replied(Reply::Dead { chain }) => (FailureKind::Refused, chain, None),
         Answer::Replied(Reply::Panicked { chain }) => (FailureKind::Panic, chain, None),
@@ -73,6 +78,13 @@ pub fn decide<R: Rng + ?Sized>(
         due: now.after(backoff),
         failure,
     }
+}
+
+/// `after`, and up to a quarter of it more: what waits for one breaker must not come back in one instant.
+fn spread<R: Rng + ?Sized>(after: Duration, rng: &mut R) -> Duration {
+    let after = after.max(BACKOFF_FLOOR);
+    let quarter = u64::try_from(after.as_millis() / 4).unwrap_or(u64::MAX);
+    after.saturating_add(Duration::from_millis(rng.random_range(0..=quarter)))
 }
 
 /// Uniform between zero and `min(backoff_max, backoff_min * 2^(attempt - 1))`, but not below [`BACKOFF_FLOOR`].

@@ -190,6 +190,23 @@ fn a_timeout_is_retried_as_such() {
 }
 
 #[test]
+fn what_is_deferred_is_given_back_uncounted_even_at_the_last_attempt() {
+    let deferred = |seed| {
+        let answer = Answer::Replied(Reply::Deferred {
+            after: Duration::from_secs(8),
+            chain: vec!["the breaker of `https://lms.test` is open".to_owned()],
+        });
+        match decided(&delivery(5, 2), answer, seed) {
+            Verdict::Release { due: Some(due) } => due.since(NOW),
+            other => panic!("expected a release, got {other:?}"),
+        }
+    };
+    for seed in 0..100 {
+        assert!((Duration::from_secs(8)..=Duration::from_secs(10)).contains(&deferred(seed)));
+    }
+}
+
+#[test]
 fn an_ack_keeps_what_was_emitted() {
     let acked = Answer::Replied(Reply::Ack { emits: Vec::new() });
     assert!(
