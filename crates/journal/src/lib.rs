@@ -9,6 +9,7 @@ mod browse;
 mod clock;
 mod control;
 mod delivery;
+mod digest;
 mod publish;
 mod schedule;
 pub mod sqlite;

@@ -69,7 +69,7 @@ pub struct WaitingDelivery {
     pub attempts: Vec<AttemptRecord>,
 }
 
-/// An idempotency key. The digests are SHA-256, the same in every engine.
+/// An idempotency key. The digests are the first 16 bytes of a SHA-256, the same in every engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRecord {
     /// Of publisher, type and key.

@@ -5,18 +5,15 @@ use std::sync::Arc;
 
 use coordinator_message::{MessageId, MessageType, Timestamp};
 use sea_orm::sqlx::{Arguments as _, Row as _, SqliteConnection, query};
-use sha2::{Digest as _, Sha256};
 
 use crate::NewMessage;
+use crate::digest::{self, Digest};
 use crate::sqlite::error::StoreError;
 use crate::sqlite::rows::{self, MESSAGE, MESSAGE_COLUMNS, NewRow};
 use crate::sqlite::state::{Shared, State};
 
 /// What a row costs beside its payload, roughly: used between two measurements of the size.
 const ROW_BYTES: u64 = 300;
-
-/// Half of a SHA-256: collisions are out of reach, and the index stays small.
-type Hash = [u8; 16];
 
 /// What became of one message.
 #[derive(Debug)]
@@ -202,10 +199,10 @@ pub(super) async fn add_type(
 /// The idempotency keys of a batch.
 struct Keys {
     /// For each message with a key: its scope and the digest of its payload.
-    asked: HashMap<usize, (Hash, Hash)>,
+    asked: HashMap<usize, (Digest, Digest)>,
     /// What has the scope now: from the database, or from earlier in this batch.
-    taken: HashMap<Hash, (MessageId, Hash)>,
-    new: Vec<(Hash, MessageId, Hash)>,
+    taken: HashMap<Digest, (MessageId, Digest)>,
+    new: Vec<(Digest, MessageId, Digest)>,
 }
 
 impl Keys {
@@ -217,8 +214,8 @@ impl Keys {
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let keyed = messages.iter().enumerate().filter_map(|(index, message)| {
-            let scope = scope(message, message.idempotency_key.as_deref()?);
-            Some((index, (scope, hash(&[&message.envelope.data]))))
+            let scope = digest::scope(message)?;
+            Some((index, (scope, digest::payload(message))))
         });
         let asked: HashMap<_, _> = keyed.collect();
         let scopes: Vec<&[u8]> = asked.values().map(|(scope, _)| scope.as_slice()).collect();
@@ -233,8 +230,11 @@ impl Keys {
         {
             if row.try_get::<i64, _>(3)? > expired {
                 taken.insert(
-                    read_hash(row.try_get(0)?)?,
-                    (rows::read_id(row.try_get(1)?)?, read_hash(row.try_get(2)?)?),
+                    read_digest(row.try_get(0)?)?,
+                    (
+                        rows::read_id(row.try_get(1)?)?,
+                        read_digest(row.try_get(2)?)?,
+                    ),
                 );
             }
         }
@@ -285,29 +285,6 @@ impl Keys {
     }
 }
 
-/// What an idempotency key is unique within.
-fn scope(message: &NewMessage, key: &str) -> Hash {
-    hash(&[
-        message.publisher.as_bytes(),
-        message.envelope.ty.as_str().as_bytes(),
-        key.as_bytes(),
-    ])
-}
-
-/// Over parts with their lengths, so that no two lists of parts are the same bytes.
-fn hash(parts: &[&[u8]]) -> Hash {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update((part.len() as u64).to_le_bytes());
-        digest.update(part);
-    }
-    let mut half = Hash::default();
-    half.copy_from_slice(&digest.finalize()[..16]);
-    half
-}
-
-fn read_hash(bytes: &[u8]) -> Result<Hash, StoreError> {
-    bytes
-        .try_into()
-        .map_err(|_| StoreError::Damaged("a digest is not 16 bytes"))
+fn read_digest(bytes: &[u8]) -> Result<Digest, StoreError> {
+    digest::read(bytes).ok_or(StoreError::Damaged("a digest is not 16 bytes"))
 }
