@@ -33,7 +33,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Digest> {
 }
 
 /// Over parts with their lengths, so that no two lists of parts are the same bytes.
-fn digest(parts: &[&[u8]]) -> Digest {
+pub(crate) fn digest(parts: &[&[u8]]) -> Digest {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update((part.len() as u64).to_le_bytes());

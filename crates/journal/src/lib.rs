@@ -2,7 +2,7 @@
 //!
 //! In: batches of new messages and of settled deliveries. Out: receipts, deliveries, pages of records.
 //! Not here: when to retry, how many at once, what a handler is (see `dispatch`); schemas (see `wiring`).
-//! Engines: [`sqlite`]. All promise what [`Journal`] says, and the same conformance suite holds them to it.
+//! Engines: [`sqlite`], in the process; [`redis`], for many nodes. All promise what [`Journal`] says, and the same conformance suite holds them to it.
 #![forbid(unsafe_code)]
 
 mod browse;
@@ -11,6 +11,7 @@ mod control;
 mod delivery;
 mod digest;
 mod publish;
+pub mod redis;
 mod schedule;
 pub mod sqlite;
 mod transfer;

@@ -4,7 +4,7 @@ use crate::arrows::OUTSIDE;
 use crate::metadata::{built_from, ours, room, root};
 
 /// The vendor, and the rooms that may build with it. What is outside the house takes what it likes.
-const FENCES: [(&str, &[&str]); 13] = [
+const FENCES: [(&str, &[&str]); 14] = [
     ("abi_stable", &["abi"]),
     ("actix-web", &["gateway", "host"]),
     ("askama", &[]),
@@ -15,6 +15,7 @@ const FENCES: [(&str, &[&str]); 13] = [
     ("metrics", &["telemetry"]),
     ("metrics-exporter-prometheus", &["telemetry"]),
     ("object", &["loader"]),
+    ("redis", &["journal"]),
     ("reqwest", &["egress"]),
     ("sea-orm", &["journal"]),
     ("tracing-subscriber", &["telemetry"]),

@@ -1,0 +1,73 @@
+//! What goes wrong below the engine.
+
+use std::sync::Arc;
+
+use ::redis::RedisError;
+
+use crate::{JournalError, UnknownCursor};
+
+/// A read or a write failed. One script serves many callers, so the cause is shared between them.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum StoreError {
+    /// Redis refused, or did not answer.
+    #[error(transparent)]
+    Server(Arc<RedisError>),
+    /// It holds something that this engine never writes.
+    #[error("the journal in Redis is damaged: {0}")]
+    Damaged(&'static str),
+    /// [`crate::Journal::close`] was called.
+    #[error("the journal is closed")]
+    Closed,
+    /// The caller gave a cursor that is not one of ours.
+    #[error(transparent)]
+    Cursor(UnknownCursor),
+    /// This engine does not do that yet.
+    #[error("this engine cannot do that yet")]
+    Unbuilt,
+}
+
+/// The journal could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The address is not one of a Redis server.
+    #[error("the Redis address of the journal cannot be read")]
+    Address {
+        /// Why. It does not quote the address, which may hold a password.
+        #[source]
+        source: RedisError,
+    },
+    /// No server answers there.
+    #[error("failed to reach the journal's Redis server")]
+    Unreachable {
+        /// Why.
+        #[source]
+        source: RedisError,
+    },
+    /// Its settings do not give what the journal promises.
+    #[error("the journal's Redis server is not fit: {what}\n  ({hint})")]
+    Unfit {
+        /// What is wrong, with both values.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+// === impl StoreError ===
+
+impl From<RedisError> for StoreError {
+    fn from(error: RedisError) -> Self {
+        Self::Server(Arc::new(error))
+    }
+}
+
+impl StoreError {
+    /// As the error of an operation, `action` completing "failed to …".
+    pub(super) fn during(self, action: &'static str) -> JournalError {
+        let source: Box<dyn std::error::Error + Send + Sync> = match self {
+            Self::Cursor(unknown) => Box::new(unknown),
+            other => Box::new(other),
+        };
+        JournalError { action, source }
+    }
+}

@@ -1,0 +1,183 @@
+//! What one node knows in memory: its settings, connections, shards and open handlers.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use ::redis::Client;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::handler::Handler;
+use super::keys::{GlobalKeys, ShardKeys};
+use super::link::Link;
+use super::shard::Shard;
+use crate::digest::Digest;
+use crate::{Clock, Durability, Limits};
+
+/// Shared by everything that runs for one open journal.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: Limits,
+    pub(super) durability: Durability,
+    pub(super) prefix: String,
+    pub(super) partitions: u32,
+    pub(super) node_timeout: Duration,
+    pub(super) client: Client,
+    /// For scripts of the hot path.
+    pub(super) hot: Link,
+    /// For what operators look at, and for maintenance.
+    pub(super) look: Link,
+    pub(super) global: GlobalKeys,
+    pub(super) shards: Shards,
+    handlers: Mutex<HashMap<Arc<str>, Arc<Handler>>>,
+    fences: AtomicU64,
+    closed: watch::Sender<bool>,
+    /// Begins the names of this node's incarnations.
+    pub(super) node: String,
+    /// The server, in words, for [`crate::Stats::engine`].
+    pub(super) engine: Mutex<String>,
+    /// Is there something in an outbox that this node put there?
+    pub(super) outbox: tokio::sync::Notify,
+    /// Handlers and shards are looked at again at once.
+    pub(super) refresh: AtomicBool,
+}
+
+/// The shards that this node knows. An index never changes its meaning while the journal is open.
+#[derive(Debug, Default)]
+pub(super) struct Shards {
+    table: RwLock<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_index: Vec<Arc<Shard>>,
+    by_name: HashMap<String, HashMap<u32, u32>>,
+}
+
+/// What [`Shared`] is made of.
+pub(super) struct Parts {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: Limits,
+    pub(super) durability: Durability,
+    pub(super) prefix: String,
+    pub(super) partitions: u32,
+    pub(super) node_timeout: Duration,
+    pub(super) client: Client,
+    pub(super) hot: Link,
+    pub(super) look: Link,
+    pub(super) engine: String,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            global: GlobalKeys::new(&parts.prefix),
+            clock: parts.clock,
+            limits: parts.limits,
+            durability: parts.durability,
+            prefix: parts.prefix,
+            partitions: parts.partitions.max(1),
+            node_timeout: parts.node_timeout,
+            client: parts.client,
+            hot: parts.hot,
+            look: parts.look,
+            shards: Shards::default(),
+            handlers: Mutex::default(),
+            fences: AtomicU64::new(0),
+            closed: watch::Sender::new(false),
+            node: Uuid::now_v7().simple().to_string(),
+            engine: Mutex::new(parts.engine),
+            outbox: tokio::sync::Notify::new(),
+            refresh: AtomicBool::new(false),
+        }
+    }
+
+    /// The handlers that are open on this node.
+    pub(super) fn handlers(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Handler>>> {
+        self.handlers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One of them.
+    pub(super) fn handler(&self, id: &str) -> Option<Arc<Handler>> {
+        self.handlers().get(id).cloned()
+    }
+
+    /// The partition of an ordering key; messages without key are in the first.
+    pub(super) fn partition(&self, key: Option<&Digest>) -> u32 {
+        key.map_or(0, |key| {
+            u32::from_be_bytes([key[0], key[1], key[2], key[3]]) % self.partitions
+        })
+    }
+
+    /// A number that no handing-out had before.
+    pub(super) fn fence(&self) -> u64 {
+        self.fences.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// Answers whether it was open.
+    pub(super) fn close(&self) -> bool {
+        !self.closed.send_replace(true)
+    }
+
+    /// Returns once the journal is closed.
+    pub(super) async fn closing(&self) {
+        let mut closed = self.closed.subscribe();
+        let _ = closed.wait_for(|closed| *closed).await;
+    }
+
+    /// Wakes every handler that reads this shard: something may be there, or due.
+    pub(super) fn poke(&self, shard: &Shard) {
+        for handler in self.handlers().values() {
+            handler.poke(shard.index);
+        }
+    }
+}
+
+// === impl Shards ===
+
+impl Shards {
+    /// The shard with this index, if this node gave it.
+    pub(super) fn get(&self, index: u32) -> Option<Arc<Shard>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.by_index.get(usize::try_from(index).ok()?).cloned()
+    }
+
+    /// All that are known now.
+    pub(super) fn all(&self) -> Vec<Arc<Shard>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.by_index.clone()
+    }
+
+    /// A shard that is listed in `G:shards` already.
+    pub(super) fn known(&self, lane: &str, partition: u32, shared: &Shared) -> Arc<Shard> {
+        if let Some(known) = self.find(lane, partition) {
+            return known;
+        }
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let next = u32::try_from(table.by_index.len()).unwrap_or(u32::MAX);
+        let places = table.by_name.entry(lane.to_owned()).or_default();
+        let index = *places.entry(partition).or_insert(next);
+        if index == next {
+            let keys = ShardKeys::new(&shared.prefix, lane, partition);
+            let shard = Shard::new(index, lane, partition, keys, &shared.node);
+            table.by_index.push(Arc::new(shard));
+        }
+        table.by_index[index as usize].clone()
+    }
+
+    /// A shard that this node has met.
+    pub(super) fn find(&self, lane: &str, partition: u32) -> Option<Arc<Shard>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let index = *table.by_name.get(lane)?.get(&partition)?;
+        table.by_index.get(index as usize).cloned()
+    }
+}
