@@ -98,8 +98,7 @@ impl RedisJournal {
     ///
     /// [`OpenError`]: not an address, not reachable, or not fit for what is asked.
     pub async fn open(options: RedisOptions) -> Result<Self, OpenError> {
-        let client =
-            Client::open(options.url).map_err(|source| OpenError::Address { source })?;
+        let client = Client::open(options.url).map_err(|source| OpenError::Address { source })?;
         let connect = || Link::connect(&client);
         let unreachable = |source| OpenError::Unreachable { source };
         let (hot, look) = tokio::try_join!(connect(), connect()).map_err(unreachable)?;

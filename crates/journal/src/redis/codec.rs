@@ -54,8 +54,7 @@ impl Item {
     /// `now` is remembered as the time of acceptance if the message goes into the log later.
     pub(super) fn new(message: NewMessage, now: Timestamp) -> Self {
         let deliver_at = message.deliver_at.filter(|at| *at > now);
-        let idempotency =
-            digest::scope(&message).map(|scope| (scope, digest::payload(&message)));
+        let idempotency = digest::scope(&message).map(|scope| (scope, digest::payload(&message)));
         let meta = encode(&message.envelope, deliver_at.map(|_| now), deliver_at);
         let Envelope {
             id,
@@ -150,7 +149,9 @@ pub(super) fn encode(
     for at in [accepted, deliver_at] {
         option(
             &mut out,
-            at.map(|at| at.as_millis().to_be_bytes()).as_ref().map(|at| &at[..]),
+            at.map(|at| at.as_millis().to_be_bytes())
+                .as_ref()
+                .map(|at| &at[..]),
         );
     }
     out
@@ -169,7 +170,11 @@ pub(super) fn decode(ty: &[u8], meta: &[u8], data: Bytes) -> Result<Stored, Stor
         let id = rest.id()?;
         let time = rest.time()?;
         let source = rest.text()?;
-        let (subject, key, lane) = (rest.optional_text()?, rest.optional_text()?, rest.optional_text()?);
+        let (subject, key, lane) = (
+            rest.optional_text()?,
+            rest.optional_text()?,
+            rest.optional_text()?,
+        );
         let trace = rest.optional_text()?;
         let correlation = rest.optional(|reader| reader.id())?;
         let cause = rest.optional(|reader| reader.id())?;
@@ -272,7 +277,10 @@ impl<'a> Reader<'a> {
     }
 
     /// An optional field that `read` takes apart.
-    fn optional<T>(&mut self, read: impl FnOnce(&mut Reader<'a>) -> Option<T>) -> Option<Option<T>> {
+    fn optional<T>(
+        &mut self,
+        read: impl FnOnce(&mut Reader<'a>) -> Option<T>,
+    ) -> Option<Option<T>> {
         match self.bytes(1)? {
             [0] => Some(None),
             _ => {
@@ -306,7 +314,9 @@ mod tests {
         full.lane = "orders".to_owned();
         full.cause = Some(MessageId::new(Timestamp::from_millis(3)));
         full.correlation = MessageId::new(Timestamp::from_millis(4));
-        full.trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok();
+        full.trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+            .parse()
+            .ok();
         for one in [message(), full] {
             let read = again(&one);
             assert_eq!(*read.envelope, one);

@@ -1,0 +1,146 @@
+-- What the scripts about the deliveries of one handler share.
+-- KEYS 1..18: log, counters, heartbeat, rows, due, owners, parked, heads, dead, dead times, attempts, attempt times,
+-- replays, copies, children, outbox, bindings, data. See keys.rs.
+local S, C, BEAT, X, Z, W = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local P, Y, D, DZ, A, AZ = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local R, E, CH, O, B, DATA = KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17], KEYS[18]
+local call = redis.call
+-- How many deliveries of the handler were settled, or came to be; written once, by finish().
+local settled = 0
+
+-- An entry id with zeros before both numbers.
+local function pid_of(id)
+  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+  return string.rep('0', 13 - #ms) .. ms .. '-' .. string.rep('0', 7 - #seq) .. seq
+end
+
+local function packed(fields)
+  local out = {}
+  for i, field in ipairs(fields) do
+    out[i] = struct.pack('>I4', #field) .. field
+  end
+  return table.concat(out)
+end
+
+local function unpacked(text)
+  local out, at = {}, 1
+  while at <= #text do
+    local length = struct.unpack('>I4', text, at)
+    out[#out + 1] = string.sub(text, at + 4, at + 3 + length)
+    at = at + 4 + length
+  end
+  return out
+end
+
+-- The four fields of a message: from the log, or from the copy that its delivery has.
+local function message(handler, pid)
+  local found = call('XRANGE', S, pid, pid)
+  if found[1] then
+    local f = found[1][2]
+    local data = f[8]
+    if data == '' then data = call('HGET', DATA, pid) or '' end
+    return { f[2], f[4], f[6], data }
+  end
+  local copy = call('HGET', E, handler .. '|' .. pid)
+  return copy and unpacked(copy)
+end
+
+local starts = {}
+-- Is the handler bound to this type, for a message at this place?
+local function bound(handler, ty, pid)
+  local start = starts[ty]
+  if start == nil then
+    start = call('HGET', B, handler .. '\0' .. ty)
+    starts[ty] = start
+  end
+  return start and pid > start
+end
+
+local function row(attempts, crashes, replay, due, state)
+  return table.concat({ state, attempts, crashes, replay, due }, ',')
+end
+
+-- attempts, crashes, replay, due, state; as text.
+local function read_row(text)
+  local state, attempts, crashes, replay, due = string.match(text, '^(%a),(%d+),(%d+),(%d+),(%-?%d+)$')
+  return attempts, crashes, replay, due, state
+end
+
+-- It is to be handed out, not before `due`.
+local function wait(pid, attempts, crashes, replay, due)
+  call('HSET', X, pid, row(attempts, crashes, replay, due, 'w'))
+  call('ZADD', Z, due, pid)
+end
+
+-- Adds the record of a failed attempt.
+local function remember(handler, pid, now, record)
+  local name = handler .. '|' .. pid
+  call('HSET', A, name, (call('HGET', A, name) or '') .. packed({ record }))
+  call('ZADD', AZ, now, name)
+end
+
+-- Takes every trace of a delivery away but its attempts and replay number.
+local function forget(handler, pid)
+  call('HDEL', X, pid)
+  call('ZREM', Z, pid)
+  call('HDEL', W, pid)
+  call('HDEL', E, handler .. '|' .. pid)
+end
+
+-- To the dead letters with an own copy. False if it is there already, or if there is nothing to copy.
+local function bury(handler, pid, died, attempts, replay, failure)
+  local name = handler .. '|' .. pid
+  local m = message(handler, pid)
+  forget(handler, pid)
+  if not m then
+    settled = settled + 1
+    return false
+  end
+  if call('HEXISTS', D, name) == 1 then return false end
+  call('HSET', D, name, packed({ died, attempts, replay, failure, m[1], m[2], m[3], m[4] }))
+  call('ZADD', DZ, died, name)
+  settled = settled + 1
+  return true
+end
+
+-- The first message that is parked behind a key.
+local function first_parked(key)
+  local members = call('ZRANGEBYLEX', P, '[' .. key .. ':', '(' .. key .. ';', 'LIMIT', 0, 1)
+  return members[1], members[1] and string.sub(members[1], #key + 2)
+end
+
+local freed = 0
+-- Lets go of a key that this message held: the next one of it is to be handed out now.
+local function free(key, pid, now)
+  if key == '' or call('HGET', Y, key) ~= pid then return end
+  local member, following = first_parked(key)
+  if not member then
+    call('HDEL', Y, key)
+    return
+  end
+  call('ZREM', P, member)
+  call('HSET', Y, key, following)
+  wait(following, 0, 0, 0, now)
+  freed = freed + 1
+end
+
+-- Gives up what is parked behind this message, and what of its key is in the log and was not read yet.
+local function free_dead(handler, key, pid, now, blocked)
+  if key == '' or call('HGET', Y, key) ~= pid then return end
+  local member, following = first_parked(key)
+  while member do
+    call('ZREM', P, member)
+    bury(handler, following, now, '0', '0', blocked)
+    member, following = first_parked(key)
+  end
+  local last = call('XREVRANGE', S, '+', '-', 'COUNT', 1)
+  if last[1] then
+    call('HSET', Y, key, '!' .. pid_of(last[1][1]))
+  else
+    call('HDEL', Y, key)
+  end
+end
+
+local function finish(handler)
+  if settled ~= 0 then call('HINCRBY', C, 'u:' .. handler, -settled) end
+end

@@ -35,10 +35,7 @@ pub(super) async fn handlers(shared: &Shared) -> Result<BTreeMap<String, Registe
 }
 
 /// One handler.
-pub(super) async fn handler(
-    shared: &Shared,
-    id: &str,
-) -> Result<Option<Registered>, StoreError> {
+pub(super) async fn handler(shared: &Shared, id: &str) -> Result<Option<Registered>, StoreError> {
     let stored: Option<String> = shared
         .look
         .run(cmd("HGET").arg(shared.global.handlers()).arg(id))

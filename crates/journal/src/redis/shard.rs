@@ -29,13 +29,7 @@ pub(super) struct Incarnation {
 // === impl Shard ===
 
 impl Shard {
-    pub(super) fn new(
-        index: u32,
-        lane: &str,
-        partition: u32,
-        keys: ShardKeys,
-        node: &str,
-    ) -> Self {
+    pub(super) fn new(index: u32, lane: &str, partition: u32, keys: ShardKeys, node: &str) -> Self {
         Self {
             index,
             lane: lane.to_owned(),

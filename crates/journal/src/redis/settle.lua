@@ -1,0 +1,51 @@
+-- Settles deliveries of one handler. With lib.lua.
+-- ARGV 1 handler, 2 node, 3 now, 4 failure of what dies with its key, 5 how many; then for each: pid, 1 if it is a
+--      first attempt that is pending in the group, key digest or '', verdict (a ack, r retry, l release, d dead,
+--      k dead with its key, p parked), due, attempts made, crashes, replay, failure, record of the attempt or '',
+--      ids of the emits, how many emits; then for each emit: t, k, m, d, scope, payload digest.
+-- Answers 0 if this node is not alive: then it holds nothing and nothing was changed. Else 1, and how many keys were
+--      freed. What is not held any more was settled by an earlier call whose answer was lost.
+if call('EXISTS', BEAT) == 0 then return { 0, 0 } end
+local handler, node, now, blocked = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local at = 6
+for _ = 1, tonumber(ARGV[5]) do
+  local pid, first, key, verdict, due = ARGV[at], ARGV[at + 1] == '1', ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+  local attempts, crashes, replay = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
+  local failure, record, children, emits = ARGV[at + 8], ARGV[at + 9], ARGV[at + 10], tonumber(ARGV[at + 11])
+  at = at + 12
+  local held
+  if first then
+    held = call('XACK', S, handler, pid) == 1
+  else
+    held = call('HGET', W, pid) == node
+    if held then call('HDEL', W, pid) end
+  end
+  if held then
+    if record ~= '' then remember(handler, pid, now, record) end
+    if verdict == 'p' and call('HGET', Y, key) ~= pid then verdict = 'd' end
+    if verdict == 'a' then
+      if not first then forget(handler, pid) end
+      settled = settled + 1
+      free(key, pid, now)
+      for i = 0, emits - 1 do
+        local e = at + 6 * i
+        call('XADD', O, '*', 't', ARGV[e], 'k', ARGV[e + 1], 'm', ARGV[e + 2], 'd', ARGV[e + 3],
+          'i', ARGV[e + 4], 'h', ARGV[e + 5])
+      end
+      if children ~= '' then call('HSET', CH, pid, (call('HGET', CH, pid) or '') .. children) end
+    elseif verdict == 'r' or verdict == 'l' then
+      wait(pid, attempts, crashes, replay, due)
+    elseif verdict == 'p' then
+      call('HSET', X, pid, row(attempts, crashes, replay, now, 'p'))
+    elseif verdict == 'k' then
+      bury(handler, pid, now, attempts, replay, failure)
+      free_dead(handler, key, pid, now, blocked)
+    else
+      bury(handler, pid, now, attempts, replay, failure)
+      free(key, pid, now)
+    end
+  end
+  at = at + 6 * emits
+end
+finish(handler)
+return { 1, freed }
