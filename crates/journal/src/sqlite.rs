@@ -194,20 +194,35 @@ impl Journal for SqliteJournal {
         Err(StoreError::Closed.during("control a handler"))
     }
 
-    async fn lead(&self, _: &str, _: &str, _: Duration) -> Result<Option<u64>, JournalError> {
-        Err(StoreError::Closed.during("take a role"))
+    async fn lead(
+        &self,
+        role: &str,
+        holder: &str,
+        ttl: Duration,
+    ) -> Result<Option<u64>, JournalError> {
+        let (role, holder) = (role.to_owned(), holder.to_owned());
+        self.ask(|reply| Op::Lead(role, holder, ttl, reply))
+            .await
+            .map_err(|error| error.during("take a role"))
     }
 
-    async fn resign(&self, _: &str, _: &str) -> Result<(), JournalError> {
-        Err(StoreError::Closed.during("give a role up"))
+    async fn resign(&self, role: &str, holder: &str) -> Result<(), JournalError> {
+        let (role, holder) = (role.to_owned(), holder.to_owned());
+        self.ask(|reply| Op::Resign(role, holder, reply))
+            .await
+            .map_err(|error| error.during("give a role up"))
     }
 
-    async fn last_tick(&self, _: &str) -> Result<Option<Timestamp>, JournalError> {
-        Err(StoreError::Closed.during("read a schedule"))
+    async fn last_tick(&self, schedule: &str) -> Result<Option<Timestamp>, JournalError> {
+        load::last_tick(&self.shared.readers, schedule)
+            .await
+            .map_err(|error| error.during("read a schedule"))
     }
 
-    async fn tick(&self, _: Tick) -> Result<bool, JournalError> {
-        Err(StoreError::Closed.during("tick"))
+    async fn tick(&self, tick: Tick) -> Result<bool, JournalError> {
+        self.ask(|reply| Op::Tick(Box::new(tick), reply))
+            .await
+            .map_err(|error| error.during("let a schedule tick"))
     }
 
     async fn export(&self, _: Option<String>) -> Result<Page<Record>, JournalError> {

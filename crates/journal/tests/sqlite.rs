@@ -133,14 +133,7 @@ async fn a_newer_schema_is_refused_by_its_number() {
         .await
         .unwrap_err();
     assert!(
-        matches!(
-            refused,
-            OpenError::Newer {
-                found: 99,
-                known: 1,
-                ..
-            }
-        ),
+        matches!(refused, OpenError::Newer { found: 99, .. }),
         "{refused}"
     );
 }

@@ -1,199 +1,150 @@
 //! Pages of messages and of dead letters, and one message in full.
 
 mod dead;
+mod detail;
+mod filter;
 mod places;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use coordinator_message::{MessageId, Timestamp};
-use sea_orm::sqlx::sqlite::SqliteRow;
-use sea_orm::sqlx::{
-    AssertSqlSafe, QueryBuilder, Row as _, Sqlite, SqliteConnection, query, query_as,
-};
+use coordinator_message::Timestamp;
+use sea_orm::sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection, query};
 
 pub(super) use self::dead::dead_letters;
-use self::places::{Place, Places};
-use super::burial::read_failure;
+pub(super) use self::detail::detail;
+use self::filter::Filter;
+use self::places::Places;
 use super::error::StoreError;
-use super::rows::{self, MESSAGE, StoredMessage};
+use super::rows::{self, MESSAGE, MESSAGE_COLUMNS, json_list};
 use super::state::{Shared, Types};
-use crate::{
-    AttemptRecord, DeliveryRecord, DeliveryState, MessageDetail, MessageQuery, MessageRecord,
-    MessageState, Page, UnknownCursor,
-};
+use crate::{DeliveryState, MessageQuery, MessageRecord, MessageState, Page, UnknownCursor};
 
 /// Most rows of one page.
 const MOST: usize = 500;
-/// Most rows that one call looks at when the state, which no index knows, filters most of them out.
+/// Most rows that one call looks at when what is asked for, which no index knows, leaves most of them out.
 const SCANNED: usize = 10_000;
+/// Most bytes of payload that one call searches, beyond its last chunk.
+const SEARCHED: u64 = 64 << 20;
+/// Rows of which the payload is searched at once.
+const SEARCHED_ROWS: usize = 100;
+
+/// A row that belongs to the list.
+struct Listed {
+    position: u64,
+    state: MessageState,
+}
 
 /// See [`crate::Journal::messages`].
 pub(super) async fn messages(
     shared: &Shared,
     query: MessageQuery,
 ) -> Result<Page<MessageRecord>, StoreError> {
-    let limit = query.limit.clamp(1, MOST);
-    let mut before = query
-        .cursor
-        .as_deref()
-        .map_or(Ok(u64::MAX >> 1), read_cursor)?;
+    let start = match query.cursor.as_deref() {
+        Some(cursor) => read_cursor(cursor)?,
+        None if query.oldest_first => 0,
+        None => u64::MAX >> 1,
+    };
     let Some(filter) = Filter::new(shared, &query) else {
         return Ok(Page {
             items: Vec::new(),
-            next: None,
+            next: query.oldest_first.then(|| start.to_string()),
         });
     };
     let mut connection = shared.readers.acquire().await?;
-    let mut items = Vec::new();
-    let mut scanned = 0;
-    while scanned < SCANNED {
-        // With a state, most rows of a chunk may not match it.
-        let chunk = if query.state.is_some() {
-            MOST
-        } else {
-            limit - items.len() + 1
+    // One look at the database: what moves meanwhile is not missed and not seen twice.
+    let mut reading = connection.begin().await?;
+    let (listed, next) = list(shared, &query, &filter, start, &mut reading).await?;
+    let items = records(&mut reading, &listed, &filter.types).await?;
+    reading.rollback().await?;
+    let next = next.map(|next| next.to_string());
+    Ok(Page { items, next })
+}
+
+/// What belongs on the page, and where the next one begins.
+async fn list(
+    shared: &Shared,
+    query: &MessageQuery,
+    filter: &Filter<'_>,
+    start: u64,
+    connection: &mut SqliteConnection,
+) -> Result<(Vec<Listed>, Option<u64>), StoreError> {
+    let limit = query.limit.clamp(1, MOST);
+    // Committed before the first row is read: the rows show at least this.
+    let head = shared.state().head;
+    let (mut listed, mut at) = (Vec::new(), start);
+    let (mut scanned, mut searched) = (0, 0);
+    while scanned < SCANNED && searched < SEARCHED {
+        let chunk = match (&query.text, filter.looks()) {
+            (Some(_), _) => SEARCHED_ROWS,
+            (None, true) => MOST,
+            (None, false) => limit - listed.len() + 1,
         };
         let places = Places::of(shared);
         let rows = filter
-            .page(before, chunk)
+            .page(at, chunk, &places)
             .build()
             .fetch_all(&mut *connection)
             .await?;
-        let found = rows
+        let known: Vec<(u64, i64)> = rows
             .iter()
-            .map(|row| rows::read_message(row, 0, &filter.types));
-        let found: Vec<StoredMessage> = found.collect::<Result<_, _>>()?;
-        let states = places.deliveries(&mut connection, &found).await?;
-        scanned += found.len();
-        let last_chunk = found.len() < chunk;
-        for (message, places) in found.into_iter().zip(states) {
-            if items.len() == limit {
-                return Ok(Page {
-                    items,
-                    next: Some(before.to_string()),
-                });
+            .map(|row| Ok((row.try_get::<i64, _>(0)?.cast_unsigned(), row.try_get(1)?)))
+            .collect::<Result<_, StoreError>>()?;
+        let states = places.deliveries(connection, &known).await?;
+        scanned += rows.len();
+        for (row, ((position, _), places)) in rows.iter().zip(known.into_iter().zip(states)) {
+            if listed.len() == limit {
+                return Ok((listed, Some(at)));
             }
-            before = message.position;
-            if let Some(state) = filter.state(&query, &places) {
-                let (accepted, message) = (message.accepted, Arc::new(message.envelope));
-                items.push(MessageRecord {
-                    message,
-                    accepted,
-                    state,
-                    deliver_at: None,
-                    payload_dropped: false,
-                });
+            at = position;
+            searched += row.try_get::<i64, _>(4)?.cast_unsigned();
+            if row.try_get(3)?
+                && let Some(state) = filter.state(row.try_get(2)?, &places)
+            {
+                listed.push(Listed { position, state });
             }
         }
-        if last_chunk {
-            return Ok(Page { items, next: None });
+        if rows.len() < chunk {
+            // Followers go on behind everything that was there.
+            return Ok((listed, query.oldest_first.then_some(at.max(head))));
         }
     }
-    Ok(Page {
-        items,
-        next: Some(before.to_string()),
-    })
+    Ok((listed, Some(at)))
 }
 
-/// What a list asks for, in the engine's own numbers.
-struct Filter<'a> {
-    query: &'a MessageQuery,
-    ty: Option<i64>,
-    handler: Option<(i64, Vec<i64>)>,
-    types: Arc<Types>,
-}
-
-impl<'a> Filter<'a> {
-    /// `None` if nothing can match: the type or the handler was never seen.
-    fn new(shared: &Shared, query: &'a MessageQuery) -> Option<Self> {
-        let state = shared.state();
-        let ty = match &query.ty {
-            Some(name) => Some(state.types.id(name)?),
-            None => None,
-        };
-        let handler = match &query.handler {
-            Some(name) => {
-                let (id, handler) = state.handler_named(name)?;
-                Some((id, handler.types.keys().copied().collect()))
-            }
-            None => None,
-        };
-        Some(Self {
-            query,
-            ty,
-            handler,
-            types: state.types.clone(),
+/// The messages themselves, in the order of the list.
+async fn records(
+    connection: &mut SqliteConnection,
+    listed: &[Listed],
+    types: &Types,
+) -> Result<Vec<MessageRecord>, StoreError> {
+    let sql = format!(
+        "SELECT {MESSAGE}, deliver_at, dropped FROM message WHERE seq IN (SELECT value FROM json_each(?1))
+         UNION ALL
+         SELECT {MESSAGE}, due, 0 FROM delayed WHERE seq IN (SELECT value FROM json_each(?1))"
+    );
+    let rows = query(AssertSqlSafe(sql))
+        .bind(json_list(listed.iter().map(|one| one.position)))
+        .fetch_all(connection)
+        .await?;
+    let mut found = HashMap::new();
+    for row in &rows {
+        let message = rows::read_message(row, 0, types)?;
+        let deliver_at: Option<i64> = row.try_get(MESSAGE_COLUMNS)?;
+        let dropped: bool = row.try_get(MESSAGE_COLUMNS + 1)?;
+        found.insert(message.position, (message, deliver_at, dropped));
+    }
+    let records = listed.iter().filter_map(|one| {
+        let (message, deliver_at, payload_dropped) = found.remove(&one.position)?;
+        Some(MessageRecord {
+            message: Arc::new(message.envelope),
+            accepted: message.accepted,
+            state: one.state,
+            deliver_at: deliver_at.map(read_time),
+            payload_dropped,
         })
-    }
-
-    /// One chunk of rows, newest first.
-    fn page(&self, before: u64, limit: usize) -> QueryBuilder<Sqlite> {
-        let mut sql = QueryBuilder::new(format!("SELECT {MESSAGE} FROM message WHERE seq < "));
-        sql.push_bind(before.cast_signed());
-        if let Some(ty) = self.ty {
-            sql.push(" AND type = ").push_bind(ty);
-        }
-        if let Some((_, types)) = &self.handler {
-            sql.push(" AND type IN (SELECT value FROM json_each(")
-                .push_bind(format!("{types:?}"))
-                .push("))");
-        }
-        if let Some(key) = &self.query.key {
-            sql.push(" AND ordering_key = ").push_bind(key.clone());
-        }
-        if let Some(id) = &self.query.correlation {
-            let id = id.as_bytes().to_vec();
-            sql.push(" AND (correlation = ").push_bind(id.clone());
-            sql.push(" OR (correlation IS NULL AND id = ")
-                .push_bind(id)
-                .push("))");
-        }
-        if let Some(since) = self.query.since {
-            sql.push(" AND accepted >= ").push_bind(since.as_millis());
-        }
-        if let Some(until) = self.query.until {
-            sql.push(" AND accepted < ").push_bind(until.as_millis());
-        }
-        if let Some(table) = rows_of(self.query.state) {
-            sql.push(" AND seq IN (SELECT seq FROM ")
-                .push(table)
-                .push(")");
-        }
-        sql.push(" ORDER BY seq DESC LIMIT ")
-            .push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        sql
-    }
-
-    /// The state to show, if the message is among what was asked for.
-    fn state(&self, query: &MessageQuery, places: &[Place]) -> Option<MessageState> {
-        let over_all = places
-            .iter()
-            .map(|place| of_message(place.state))
-            .max_by_key(|state| weight(*state));
-        let over_all = over_all.unwrap_or(MessageState::Unhandled);
-        let asked = match &self.handler {
-            Some((id, _)) => of_message(places.iter().find(|place| place.handler == *id)?.state),
-            None => over_all,
-        };
-        query
-            .state
-            .is_none_or(|wanted| wanted == asked)
-            .then_some(over_all)
-    }
-}
-
-/// The table in which every message of this state has a row.
-fn rows_of(state: Option<MessageState>) -> Option<&'static str> {
-    match state? {
-        MessageState::Dead => Some("dead"),
-        MessageState::Retrying => Some("exception"),
-        MessageState::Delayed
-        | MessageState::Unhandled
-        | MessageState::Acked
-        | MessageState::Pending
-        | MessageState::Parked => None,
-    }
+    });
+    Ok(records.collect())
 }
 
 fn of_message(state: DeliveryState) -> MessageState {
@@ -216,123 +167,6 @@ fn weight(state: MessageState) -> u8 {
         MessageState::Parked => 4,
         MessageState::Dead => 5,
     }
-}
-
-/// See [`crate::Journal::message`].
-pub(super) async fn detail(
-    shared: &Shared,
-    id: MessageId,
-) -> Result<Option<MessageDetail>, StoreError> {
-    let places = Places::of(shared);
-    let types = shared.state().types.clone();
-    let mut connection = shared.readers.acquire().await?;
-    let Some(message) = find(&mut connection, id, &types).await? else {
-        return Ok(None);
-    };
-    let position = message.position;
-    let found = places
-        .deliveries(&mut connection, std::slice::from_ref(&message))
-        .await?;
-    let found = found.into_iter().next().unwrap_or_default();
-    let mut failed = attempts(&mut connection, position).await?;
-    let replays: Vec<(i64, u32)> = query_as("SELECT handler, number FROM replay WHERE seq = ?")
-        .bind(position.cast_signed())
-        .fetch_all(&mut *connection)
-        .await?;
-    let replays: HashMap<i64, u32> = replays.into_iter().collect();
-    let children = children(&mut connection, id).await?;
-    let worst = found
-        .iter()
-        .map(|place| of_message(place.state))
-        .max_by_key(|state| weight(*state));
-    let deliveries = found.into_iter().map(|place| {
-        let attempts = failed.remove(&place.handler).unwrap_or_default();
-        let replay = replays.get(&place.handler).copied().unwrap_or(0);
-        delivery(place, replay, attempts)
-    });
-    Ok(Some(MessageDetail {
-        deliveries: deliveries.collect(),
-        children,
-        record: MessageRecord {
-            message: Arc::new(message.envelope),
-            accepted: message.accepted,
-            state: worst.unwrap_or(MessageState::Unhandled),
-            deliver_at: None,
-            payload_dropped: false,
-        },
-    }))
-}
-
-fn delivery(place: Place, replay: u32, attempts: Vec<AttemptRecord>) -> DeliveryRecord {
-    // An ack leaves no row: it was the attempt after those that failed.
-    let acked = attempts
-        .iter()
-        .filter(|failed| failed.replay == replay)
-        .map(|failed| failed.attempt)
-        .max();
-    DeliveryRecord {
-        handler: place.name.to_string(),
-        state: place.state,
-        attempt: match place.state {
-            DeliveryState::Acked => acked.unwrap_or(0) + 1,
-            _ => place.attempt,
-        },
-        replay,
-        due: place.due,
-        attempts,
-    }
-}
-
-/// From the log, or, when retention took it from there, from a dead letter.
-async fn find(
-    connection: &mut SqliteConnection,
-    id: MessageId,
-    types: &Types,
-) -> Result<Option<StoredMessage>, StoreError> {
-    let sql = format!(
-        "SELECT {MESSAGE} FROM message WHERE id = ?1 UNION ALL SELECT {MESSAGE} FROM dead WHERE id = ?1 LIMIT 1"
-    );
-    let row = query(AssertSqlSafe(sql))
-        .bind(id.as_bytes().as_slice())
-        .fetch_optional(connection)
-        .await?;
-    row.map(|row| rows::read_message(&row, 0, types))
-        .transpose()
-}
-
-/// Failed attempts at one message, by handler.
-async fn attempts(
-    connection: &mut SqliteConnection,
-    position: u64,
-) -> Result<HashMap<i64, Vec<AttemptRecord>>, StoreError> {
-    let sql = "SELECT handler, replay, attempt, failure FROM attempt WHERE seq = ? ORDER BY replay, attempt";
-    let rows: Vec<SqliteRow> = query(sql)
-        .bind(position.cast_signed())
-        .fetch_all(connection)
-        .await?;
-    let mut attempts: HashMap<i64, Vec<AttemptRecord>> = HashMap::new();
-    for row in &rows {
-        let failure = read_failure(row.try_get(3)?)?;
-        let record = AttemptRecord {
-            replay: row.try_get(1)?,
-            attempt: row.try_get(2)?,
-            failure,
-        };
-        attempts.entry(row.try_get(0)?).or_default().push(record);
-    }
-    Ok(attempts)
-}
-
-async fn children(
-    connection: &mut SqliteConnection,
-    id: MessageId,
-) -> Result<Vec<MessageId>, StoreError> {
-    let rows: Vec<(Vec<u8>,)> =
-        query_as("SELECT id FROM message WHERE cause = ? ORDER BY seq LIMIT 1000")
-            .bind(id.as_bytes().as_slice())
-            .fetch_all(connection)
-            .await?;
-    rows.iter().map(|(id,)| rows::read_id(id)).collect()
 }
 
 /// Where the last page ended.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use coordinator_message::Timestamp;
-use sea_orm::sqlx::{self, SqliteConnection};
+use sea_orm::sqlx::{self, SqliteConnection, SqlitePool};
 use tokio::sync::Notify;
 
 use super::cursor::{Cursor, encode};
@@ -20,10 +20,15 @@ pub(super) async fn state(connection: &mut SqliteConnection) -> Result<State, St
     )
     .fetch_one(&mut *connection)
     .await?;
+    let delayed: (i64, Option<i64>) = sqlx::query_as("SELECT count(*), min(due) FROM delayed")
+        .fetch_one(&mut *connection)
+        .await?;
     let mut state = State {
         head: head(connection).await?,
         accepted: Timestamp::from_millis(counted.1),
         messages: counted.0.cast_unsigned(),
+        delayed: delayed.0.cast_unsigned(),
+        next_delayed: delayed.1.map(Timestamp::from_millis),
         size: size(connection).await?,
         types: Arc::new(types(connection).await?),
         ..State::default()
@@ -36,6 +41,18 @@ pub(super) async fn state(connection: &mut SqliteConnection) -> Result<State, St
         state.handlers.insert(id, handler);
     }
     Ok(state)
+}
+
+/// When a schedule last ticked.
+pub(super) async fn last_tick(
+    readers: &SqlitePool,
+    schedule: &str,
+) -> Result<Option<Timestamp>, StoreError> {
+    let at: Option<i64> = sqlx::query_scalar("SELECT at FROM schedule WHERE name = ?")
+        .bind(schedule)
+        .fetch_optional(readers)
+        .await?;
+    Ok(at.map(Timestamp::from_millis))
 }
 
 /// Bytes in use: pages that retention freed do not count.
@@ -54,8 +71,8 @@ pub(super) async fn handler(
     connection: &mut SqliteConnection,
     id: i64,
 ) -> Result<Handler, StoreError> {
-    let (name, upto, done, seen): (String, i64, Vec<u8>, i64) =
-        sqlx::query_as("SELECT name, upto, done, seen FROM handler WHERE id = ?")
+    let (name, upto, done, seen, paused): (String, i64, Vec<u8>, i64, bool) =
+        sqlx::query_as("SELECT name, upto, done, seen, paused FROM handler WHERE id = ?")
             .bind(id)
             .fetch_one(&mut *connection)
             .await?;
@@ -89,6 +106,7 @@ pub(super) async fn handler(
         dead: dead.cast_unsigned(),
         due: due.map(Timestamp::from_millis),
         due_changes: 0,
+        paused,
         open: false,
         seen: Timestamp::from_millis(seen),
         generation: 0,
@@ -126,6 +144,8 @@ async fn head(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
     let head: i64 = sqlx::query_scalar(
         "SELECT max((SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'),
                     (SELECT coalesce(max(upto), 0) FROM handler),
+                    (SELECT coalesce(max(seq), 0) FROM delayed),
+                    (SELECT coalesce(max(seq), 0) FROM dead),
                     (SELECT coalesce(max(since), 0) FROM binding))",
     )
     .fetch_one(connection)

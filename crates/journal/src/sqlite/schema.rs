@@ -11,7 +11,10 @@ use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, SqliteConnection
 use crate::Durability;
 
 /// In order; the number of the last one is the version of the schema.
-const MIGRATIONS: &[&str] = &[include_str!("../../../../migrations/journal/0001_log.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../../migrations/journal/0001_log.sql"),
+    include_str!("../../../../migrations/journal/0003_operate.sql"),
+];
 
 /// How long the writer waits for a lock that only an operator's own tool can hold.
 const BUSY: Duration = Duration::from_secs(1);

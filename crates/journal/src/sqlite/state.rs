@@ -31,6 +31,10 @@ pub(super) struct State {
     pub(super) accepted: Timestamp,
     /// Messages in the log.
     pub(super) messages: u64,
+    /// Messages whose time has not come.
+    pub(super) delayed: u64,
+    /// When the first of them is due.
+    pub(super) next_delayed: Option<Timestamp>,
     /// Bytes in use: measured now and then, counted up in between.
     pub(super) size: u64,
     /// Copied when a new type comes, so that readers may keep one.
@@ -68,6 +72,8 @@ pub(super) struct Handler {
     pub(super) due: Option<Timestamp>,
     /// Counts changes of `due` by the writer.
     pub(super) due_changes: u64,
+    /// Did an operator pause it?
+    pub(super) paused: bool,
     /// Is it in the wiring of this process?
     pub(super) open: bool,
     /// When it was last known to be.

@@ -9,7 +9,7 @@ use sea_orm::sqlx::{self, SqliteConnection};
 use super::error::StoreError;
 use super::paging::Stretch;
 use super::state::{Handler, Shared, Types};
-use crate::{HandlerStats, Stats};
+use crate::{Durability, HandlerStats, Stats};
 
 /// What is counted of one handler, and where its oldest is looked for.
 struct Counted {
@@ -34,8 +34,8 @@ pub(super) async fn stats(shared: &Shared) -> Result<Stats, StoreError> {
             messages: state.messages,
             size: state.size,
             dead: state.handlers.values().map(|handler| handler.dead).sum(),
-            delayed: 0,
-            engine: "sqlite".to_owned(),
+            delayed: state.delayed,
+            engine: String::new(),
             durability: shared.durability,
             handlers: Vec::with_capacity(counted.len()),
         };
@@ -43,6 +43,7 @@ pub(super) async fn stats(shared: &Shared) -> Result<Stats, StoreError> {
     };
     let now = shared.clock.now();
     let mut connection = shared.readers.acquire().await?;
+    stats.engine = engine(&mut connection, shared.durability).await?;
     for mut one in counted {
         if one.stats.lag > 0 {
             let oldest = oldest(&mut connection, &one).await?;
@@ -72,7 +73,7 @@ fn count(id: i64, handler: &Handler, types: &Arc<Types>) -> Counted {
             running,
             retrying: handler.exceptions.saturating_sub(cursor.again.len() as u64),
             parked: 0,
-            paused: false,
+            paused: handler.paused,
             dead: handler.dead,
             oldest: None,
             open: handler.open,
@@ -85,6 +86,21 @@ fn count(id: i64, handler: &Handler, types: &Arc<Types>) -> Counted {
         },
         done: cursor.done.clone(),
     }
+}
+
+/// `sqlite 3.50.2, synchronous=full`.
+async fn engine(
+    connection: &mut SqliteConnection,
+    durability: Durability,
+) -> Result<String, StoreError> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(connection)
+        .await?;
+    let synced = match durability {
+        Durability::Strict => "full",
+        Durability::Relaxed => "normal",
+    };
+    Ok(format!("sqlite {version}, synchronous={synced}"))
 }
 
 /// When the oldest unsettled message was accepted.

@@ -1,5 +1,7 @@
 //! The one task that writes: it drains its queue without waiting and commits what it found as one group.
 
+mod delaying;
+mod electing;
 mod group;
 mod messages;
 mod opening;
@@ -10,6 +12,7 @@ mod settling;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use coordinator_message::MessageId;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
@@ -17,6 +20,7 @@ use sea_orm::sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction, quer
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
+use self::delaying::something_due;
 use self::group::{Admitted, Group};
 use self::opening::Opened;
 use super::error::StoreError;
@@ -24,7 +28,7 @@ use super::load;
 use super::lock::DirLock;
 use super::schema;
 use super::state::Shared;
-use crate::{HandlerSpec, NewMessage, Settle, SettleOutcome};
+use crate::{HandlerSpec, NewMessage, Settle, SettleOutcome, Tick};
 
 pub(super) use self::retention::Step;
 
@@ -40,6 +44,9 @@ pub(super) enum Op {
     Settle(Vec<Settle>, Reply<Vec<SettleOutcome>>),
     Open(HandlerSpec, Reply<Opened>),
     Replay(MessageId, Option<String>, Reply<Option<u64>>),
+    Lead(String, String, Duration, Reply<Option<u64>>),
+    Resign(String, String, Reply<()>),
+    Tick(Box<Tick>, Reply<bool>),
     /// One step of retention; answers whether there is more to do.
     Maintain(Step, Reply<bool>),
     Probe(Reply<()>),
@@ -82,7 +89,13 @@ impl Writer {
     /// Runs until [`Op::Close`], or until the journal is dropped.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Op>) {
         let mut ops = Vec::with_capacity(GROUP);
-        while queue.recv_many(&mut ops, GROUP).await > 0 {
+        loop {
+            self.deliver_due().await;
+            tokio::select! {
+                biased;
+                received = queue.recv_many(&mut ops, GROUP) => if received == 0 { break },
+                () = something_due(&self.shared, self.failing) => {}
+            }
             let mut group = Group::default();
             let mut rare = Vec::new();
             for op in ops.drain(..) {
@@ -117,6 +130,13 @@ impl Writer {
             Op::Replay(message, handler, reply) => {
                 drop(reply.send(self.replay(message, handler).await))
             }
+            Op::Lead(role, holder, ttl, reply) => {
+                drop(reply.send(self.lead(&role, &holder, ttl).await));
+            }
+            Op::Resign(role, holder, reply) => {
+                drop(reply.send(self.resign(&role, &holder).await));
+            }
+            Op::Tick(tick, reply) => drop(reply.send(self.tick(&tick).await)),
             Op::Maintain(step, reply) => drop(reply.send(self.maintain(step).await)),
             Op::Probe(reply) => drop(reply.send(self.probe().await)),
             Op::Publish(..) | Op::Settle(..) | Op::Close(_) => {}

@@ -10,7 +10,7 @@ use super::read_time;
 use crate::DeliveryState;
 use crate::sqlite::cursor::Cursor;
 use crate::sqlite::error::StoreError;
-use crate::sqlite::rows::{StoredMessage, json_list};
+use crate::sqlite::rows::json_list;
 use crate::sqlite::state::Shared;
 
 /// One delivery of one message.
@@ -54,13 +54,19 @@ impl Places {
         }
     }
 
-    /// The deliveries of each message, in the order of the messages.
+    /// Positions that wait behind their ordering key in memory only.
+    pub(super) fn held(&self) -> impl Iterator<Item = u64> {
+        let handlers = self.handlers.iter();
+        handlers.flat_map(|known| known.cursor.fresh.keys().copied().filter(|_| false))
+    }
+
+    /// The deliveries of messages, given by position and type, in the order of the messages.
     pub(super) async fn deliveries(
         &self,
         connection: &mut SqliteConnection,
-        messages: &[StoredMessage],
+        messages: &[(u64, i64)],
     ) -> Result<Vec<Vec<Place>>, StoreError> {
-        let positions = json_list(messages.iter().map(|message| message.position));
+        let positions = json_list(messages.iter().map(|(position, _)| *position));
         let waiting: Vec<(i64, i64, u32, i64)> = query_as(
             "SELECT handler, seq, attempt, due FROM exception WHERE seq IN (SELECT value FROM json_each(?))",
         )
@@ -85,14 +91,14 @@ impl Places {
             .collect();
         Ok(messages
             .iter()
-            .map(|message| self.of_message(message, &waiting, &dead))
+            .map(|message| self.of_message(*message, &waiting, &dead))
             .collect())
     }
 
-    fn of_message(&self, message: &StoredMessage, waiting: &Waiting, dead: &Dead) -> Vec<Place> {
+    fn of_message(&self, (position, ty): (u64, i64), waiting: &Waiting, dead: &Dead) -> Vec<Place> {
         let handlers = self.handlers.iter();
         handlers
-            .filter_map(|known| known.place(message.position, message.ty, waiting, dead))
+            .filter_map(|known| known.place(position, ty, waiting, dead))
             .collect()
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use coordinator_message::Timestamp;
 
+use super::delaying::due;
 use super::messages::{Batch, Stored};
 use super::settling::Settled;
 use super::{Reply, Writer};
@@ -120,7 +121,7 @@ type Answers = (Vec<Admitted>, Vec<Vec<SettleOutcome>>);
 
 fn receipt(shared: &Shared, message: &NewMessage, stored: &Stored) -> Receipt {
     let (id, status) = match stored {
-        Stored::New(_) => (message.envelope.id, ReceiptStatus::Accepted),
+        Stored::New(_) | Stored::Delayed(_) => (message.envelope.id, ReceiptStatus::Accepted),
         Stored::Known { id, same: true } => (*id, ReceiptStatus::Duplicate),
         Stored::Known { id, same: false } => (*id, ReceiptStatus::Conflict),
     };
@@ -227,8 +228,20 @@ fn admit(
             Bytes(state.size)
         )));
     }
+    let now = shared.clock.now();
     let mut added: HashMap<i64, u64> = HashMap::new();
+    let mut delayed = state.delayed;
     for message in batch {
+        if due(message, now).is_some() {
+            if delayed >= limits.max_backlog {
+                let max = limits.max_backlog;
+                return Err(Full(format!(
+                    "max_backlog {max} messages, {delayed} are delayed"
+                )));
+            }
+            delayed += 1;
+            continue;
+        }
         let Some(ty) = state.types.id(&message.envelope.ty) else {
             continue;
         };

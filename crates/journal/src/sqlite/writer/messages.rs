@@ -6,6 +6,7 @@ use std::sync::Arc;
 use coordinator_message::{MessageId, MessageType, Timestamp};
 use sea_orm::sqlx::{Arguments as _, Row as _, SqliteConnection, query};
 
+use super::delaying::{self, Kept, Later};
 use crate::NewMessage;
 use crate::digest::{self, Digest};
 use crate::sqlite::error::StoreError;
@@ -20,6 +21,8 @@ const ROW_BYTES: u64 = 300;
 pub(super) enum Stored {
     /// It has this position now.
     New(u64),
+    /// It waits for its time, and has this number until then.
+    Delayed(u64),
     /// It, or one with its key, was there before.
     Known {
         id: MessageId,
@@ -35,8 +38,19 @@ pub(super) struct Batch {
     pub(super) stored: Vec<Stored>,
     added: Vec<(u64, i64)>,
     new_types: Vec<(i64, MessageType)>,
+    kept: Kept,
     bytes: u64,
     now: Timestamp,
+}
+
+impl Stored {
+    /// A message with this id and payload was there before.
+    fn known(message: &NewMessage, data: &[u8]) -> Self {
+        Self::Known {
+            id: message.envelope.id,
+            same: data == &message.envelope.data[..],
+        }
+    }
 }
 
 impl Batch {
@@ -58,19 +72,31 @@ impl Batch {
         let mut keys = Keys::find(connection, shared, messages, now).await?;
         let mut position = shared.state().head;
         let mut new = Vec::with_capacity(messages.len());
+        let mut later = Later::default();
+        let repeated = delaying::repeated(connection, shared, messages, now).await?;
         for (index, message) in messages.iter().enumerate() {
             if let Some(known) = keys.claim(index, message) {
                 batch.stored.push(known);
                 continue;
             }
+            if let Some(data) = repeated.get(&message.envelope.id) {
+                batch.stored.push(Stored::known(message, data));
+                continue;
+            }
             position += 1;
-            batch.stored.push(Stored::New(position));
-            new.push(NewRow {
+            let row = NewRow {
                 position,
                 ty: types[index],
                 accepted: now,
                 envelope: &message.envelope,
-            });
+            };
+            if let Some(due) = delaying::due(message, now) {
+                batch.stored.push(Stored::Delayed(position));
+                later.push(row, due);
+            } else {
+                batch.stored.push(Stored::New(position));
+                new.push(row);
+            }
         }
         let head = format!("INSERT INTO message ({MESSAGE})");
         let statement = (
@@ -80,12 +106,18 @@ impl Batch {
         );
         let inserted = rows::insert(connection, statement, &new, rows::bind_message).await?;
         if inserted < new.len() as u64 {
-            batch.find_known(connection, messages).await?;
+            batch.find_known(connection, "message", messages).await?;
         }
+        if !later.store(connection).await? {
+            batch.find_known(connection, "delayed", messages).await?;
+        }
+        batch.kept = later.kept(&batch.stored);
         keys.save(connection, now).await?;
         for (stored, (index, message)) in batch.stored.iter().zip(messages.iter().enumerate()) {
             if let Stored::New(position) = stored {
                 batch.added.push((*position, types[index]));
+            }
+            if let Stored::New(_) | Stored::Delayed(_) = stored {
                 batch.bytes += ROW_BYTES + message.envelope.data.len() as u64;
             }
         }
@@ -109,10 +141,11 @@ impl Batch {
                 handler.wake.notify_one();
             }
         }
+        self.kept.apply(state);
+        state.size += self.bytes;
         if !self.added.is_empty() {
             state.accepted = state.accepted.max(self.now);
             state.messages += self.added.len() as u64;
-            state.size += self.bytes;
         }
     }
 
@@ -143,22 +176,19 @@ impl Batch {
         Ok(ids)
     }
 
-    /// Some ids were stored before: finds out which, so that their receipts say so.
+    /// Some ids were in this table before: finds out which, so that their receipts say so.
     async fn find_known(
         &mut self,
         connection: &mut SqliteConnection,
+        table: &str,
         messages: &[&NewMessage],
     ) -> Result<(), StoreError> {
         let ids: Vec<&[u8]> = messages
             .iter()
             .map(|message| message.envelope.id.as_bytes().as_slice())
             .collect();
-        let found = rows::select_in(
-            connection,
-            "SELECT id, seq, data FROM message WHERE id IN",
-            &ids,
-        )
-        .await?;
+        let sql = format!("SELECT id, seq, data FROM {table} WHERE id IN");
+        let found = rows::select_in(connection, &sql, &ids).await?;
         let mut before = HashMap::new();
         for row in &found {
             let seq: i64 = row.try_get(1)?;
@@ -169,13 +199,11 @@ impl Batch {
         }
         for (stored, message) in self.stored.iter_mut().zip(messages) {
             let id = message.envelope.id;
-            if let (Stored::New(position), Some((seq, data))) = (&*stored, before.get(&id))
+            if let (Stored::New(position) | Stored::Delayed(position), Some((seq, data))) =
+                (&*stored, before.get(&id))
                 && position != seq
             {
-                *stored = Stored::Known {
-                    id,
-                    same: *data == &message.envelope.data[..],
-                };
+                *stored = Stored::known(message, data);
             }
         }
         Ok(())
