@@ -3,96 +3,16 @@
 
 #[path = "conformance/suite.rs"]
 mod conformance;
+#[path = "sqlite/harness.rs"]
+mod harness;
 
-use std::path::Path;
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use conformance::Harness;
-use coordinator_journal::sqlite::{OpenError, SqliteJournal, SqliteOptions};
-use coordinator_journal::{Durability, Journal, Limits, ManualClock};
-use coordinator_message::Timestamp;
-use sea_orm::sqlx::sqlite::SqliteConnectOptions;
-use sea_orm::sqlx::{Connection as _, SqliteConnection, query, query_scalar};
-use tempfile::TempDir;
+use coordinator_journal::Journal;
+use coordinator_journal::sqlite::{OpenError, SqliteJournal};
+use harness::SqliteHarness;
+use sea_orm::sqlx::{Connection as _, query, query_scalar};
 
 conformance!(SqliteHarness::new());
-
-/// A directory and a clock.
-struct SqliteHarness {
-    dir: TempDir,
-    clock: Arc<ManualClock>,
-}
-
-impl SqliteHarness {
-    fn new() -> Self {
-        let clock = Arc::new(ManualClock::new(Timestamp::now()));
-        Self {
-            dir: TempDir::new().unwrap(),
-            clock,
-        }
-    }
-
-    fn options(&self, limits: Limits) -> SqliteOptions {
-        let (dir, clock) = (self.dir.path().to_owned(), self.clock.clone());
-        SqliteOptions {
-            dir,
-            durability: Durability::Strict,
-            limits,
-            clock,
-        }
-    }
-
-    /// A connection of our own, as an operator's tool would have one.
-    async fn connection(&self) -> SqliteConnection {
-        connect(self.dir.path()).await
-    }
-}
-
-async fn connect(dir: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(dir.join("journal.db"));
-    SqliteConnection::connect_with(&options).await.unwrap()
-}
-
-#[async_trait]
-impl Harness for SqliteHarness {
-    async fn open(&self, limits: Limits) -> Box<dyn Journal> {
-        Box::new(SqliteJournal::open(self.options(limits)).await.unwrap())
-    }
-
-    fn clock(&self) -> &Arc<ManualClock> {
-        &self.clock
-    }
-
-    /// Writes fail late: the cursor is the last thing of a commit, a message the first. Both are refused here.
-    async fn break_writes(&self) {
-        let mut connection = self.connection().await;
-        for (name, event) in [
-            ("broken_insert", "AFTER INSERT ON message"),
-            ("broken_update", "AFTER UPDATE ON handler"),
-            ("broken_delete", "AFTER DELETE ON message"),
-        ] {
-            let sql = format!(
-                "CREATE TRIGGER {name} {event} BEGIN SELECT raise(ABORT, 'no space left'); END"
-            );
-            query(sea_orm::sqlx::AssertSqlSafe(sql))
-                .execute(&mut connection)
-                .await
-                .unwrap();
-        }
-    }
-
-    async fn mend_writes(&self) {
-        let mut connection = self.connection().await;
-        for sql in [
-            "DROP TRIGGER broken_insert",
-            "DROP TRIGGER broken_update",
-            "DROP TRIGGER broken_delete",
-        ] {
-            query(sql).execute(&mut connection).await.unwrap();
-        }
-    }
-}
 
 #[tokio::test]
 async fn a_second_open_of_one_directory_is_refused_and_names_the_process() {

@@ -178,3 +178,89 @@ async fn nothing_else_waits_for_other(journal: &dyn Journal, stream: &mut Box<dy
     assert_eq!(data(&marker), "\"marker\"");
     ack(journal, &marker).await;
 }
+
+pub(crate) async fn a_batch_is_answered_in_its_order(harness: &dyn Harness) {
+    let journal = harness.open(roomy()).await;
+    let mut stream = paid_handler(&*journal, "lms.enrol").await;
+    let _other = paid_handler(&*journal, "audit.note").await;
+    let ids = publish_numbers(&*journal, PAID, 3).await;
+    let out = take(&mut stream, 3).await;
+    kill(&*journal, &out[0]).await;
+    ack(&*journal, &out[1]).await;
+    let one = |message, handler: &str| Replay {
+        message,
+        handler: Some(handler.to_owned()),
+        due: None,
+    };
+    let batch = vec![
+        one(ids[0], "lms.enrol"),
+        one(MessageId::new(Timestamp::now()), "lms.enrol"),
+        one(ids[2], "lms.enrol"),
+        one(ids[1], "no.such"),
+        one(ids[1], "lms.enrol"),
+    ];
+    let answers = journal.replay(batch).await.unwrap();
+    use Replayed::{NotFound, Scheduled};
+    assert_eq!(
+        answers,
+        [Scheduled(1), NotFound, Scheduled(0), NotFound, Scheduled(1)]
+    );
+    let mut again = take(&mut stream, 2).await;
+    again.sort_by_key(data);
+    assert_eq!(texts(&again), ["1", "2"]);
+    assert!(again.iter().all(|one| (one.attempt, one.replay) == (1, 1)));
+    assert_eq!(journal.stats().await.unwrap().dead, 0);
+    ack_all(&*journal, &again).await;
+    nothing_else_waits(&*journal, &mut stream).await;
+}
+
+pub(crate) async fn replays_come_at_the_pace_that_was_asked_for(harness: &dyn Harness) {
+    for ending in Ending::BOTH {
+        let harness = &*harness.another().await;
+        let journal = harness.open(roomy()).await;
+        let mut stream = paid_handler(&*journal, "lms.enrol").await;
+        let ids = publish_numbers(&*journal, PAID, 300).await;
+        ack_all(&*journal, &take(&mut stream, 300).await).await;
+        let now = harness.clock_now();
+        let paced = ids.iter().enumerate().map(|(index, id)| Replay {
+            message: *id,
+            handler: None,
+            due: Some(now.after(HOUR * (index as u32 / 100 + 1))),
+        });
+        let answers = journal.replay(paced.collect()).await.unwrap();
+        assert_eq!(answers, vec![Replayed::Scheduled(1); 300]);
+        nothing_else_waits(&*journal, &mut stream).await;
+        let waiting = delivery(&*journal, ids[0], "lms.enrol").await;
+        assert_eq!(waiting.due, Some(now.after(HOUR)));
+        drop(stream);
+        let journal = again(harness, journal, ending).await;
+        let mut stream = paid_handler(&*journal, "lms.enrol").await;
+        for hour in 0..3 {
+            nothing_else_waits(&*journal, &mut stream).await;
+            harness.clock().advance(HOUR);
+            let mut due = take(&mut stream, 100).await;
+            due.sort_by_key(|one| data(one).parse::<usize>().unwrap());
+            let expected: Vec<_> = (1..=100)
+                .map(|number| (hour * 100 + number).to_string())
+                .collect();
+            assert_eq!(texts(&due), expected, "{ending:?}");
+            ack_all(&*journal, &due).await;
+        }
+        nothing_else_waits(&*journal, &mut stream).await;
+    }
+}
+
+pub(crate) async fn a_replay_to_all_leaves_out_those_that_have_it_to_come(harness: &dyn Harness) {
+    let journal = harness.open(roomy()).await;
+    let mut lms = paid_handler(&*journal, "lms.enrol").await;
+    let mut audit = paid_handler(&*journal, "audit.note").await;
+    let _waits = paid_handler(&*journal, "mail.send").await;
+    let id = publish(&*journal, message(PAID, "1")).await.id;
+    ack(&*journal, &take_one(&mut lms).await).await;
+    let running = take_one(&mut audit).await;
+    assert_eq!(replay(&*journal, id, None).await, 1);
+    let again = take_one(&mut lms).await;
+    assert_eq!((again.message.id, again.replay), (id, 1));
+    ack(&*journal, &running).await;
+    nothing_else_waits(&*journal, &mut audit).await;
+}
