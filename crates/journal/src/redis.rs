@@ -10,6 +10,8 @@
 mod browse;
 mod codec;
 mod dead;
+mod detail;
+mod entries;
 mod error;
 mod handler;
 mod keys;
@@ -17,6 +19,7 @@ mod link;
 mod maintain;
 mod open;
 mod operate;
+mod places;
 mod publish;
 mod registry;
 mod roles;
@@ -58,6 +61,8 @@ pub struct RedisOptions {
     pub partitions: u32,
     /// What receipts promise; opening fails if the server's settings do not give it.
     pub durability: Durability,
+    /// The operator states that every write is synced to disk, for servers that do not tell their settings.
+    pub asserted: bool,
     /// What is kept, and how much.
     pub limits: Limits,
     /// The time. [`crate::SystemClock`] outside tests. All nodes should agree within a second.
@@ -81,6 +86,7 @@ impl std::fmt::Debug for RedisOptions {
             .field("prefix", &self.prefix)
             .field("partitions", &self.partitions)
             .field("durability", &self.durability)
+            .field("asserted", &self.asserted)
             .field("limits", &self.limits)
             .field("node_timeout", &self.node_timeout)
             .finish_non_exhaustive()
@@ -100,13 +106,16 @@ impl RedisJournal {
     pub async fn open(options: RedisOptions) -> Result<Self, OpenError> {
         let client = Client::open(options.url).map_err(|source| OpenError::Address { source })?;
         let connect = || Link::connect(&client);
-        let unreachable = |source| OpenError::Unreachable { source };
+        let unreachable = |source: ::redis::RedisError| OpenError::Unreachable {
+            source: Arc::new(source),
+        };
         let (hot, look) = tokio::try_join!(connect(), connect()).map_err(unreachable)?;
-        let engine = settings::check(&look, options.durability).await?;
+        let engine = settings::check(&look, options.durability, options.asserted).await?;
         let shared = Arc::new(Shared::new(Parts {
             clock: options.clock,
             limits: options.limits,
             durability: options.durability,
+            asserted: options.asserted,
             prefix: options.prefix,
             partitions: options.partitions,
             node_timeout: options.node_timeout,
@@ -115,6 +124,7 @@ impl RedisJournal {
             look,
             engine,
         }));
+        tokio::spawn(settings::watch(shared.clone()));
         Ok(Self { shared })
     }
 }
@@ -213,7 +223,7 @@ impl Journal for RedisJournal {
     }
 
     async fn message(&self, id: MessageId) -> Result<Option<MessageDetail>, JournalError> {
-        browse::detail(&self.shared, id)
+        detail::detail(&self.shared, id)
             .await
             .map_err(failed("read a message"))
     }

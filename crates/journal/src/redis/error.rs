@@ -21,6 +21,9 @@ pub(super) enum StoreError {
     /// The caller gave a cursor that is not one of ours.
     #[error(transparent)]
     Cursor(UnknownCursor),
+    /// Its settings do not give what the journal promises.
+    #[error("the Redis server is not fit: {0}")]
+    Unfit(String),
     /// This engine does not do that yet.
     #[error("this engine cannot do that yet")]
     Unbuilt,
@@ -41,7 +44,7 @@ pub enum OpenError {
     Unreachable {
         /// Why.
         #[source]
-        source: RedisError,
+        source: Arc<RedisError>,
     },
     /// Its settings do not give what the journal promises.
     #[error("the journal's Redis server is not fit: {what}\n  ({hint})")]

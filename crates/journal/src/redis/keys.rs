@@ -11,14 +11,18 @@
 //! |---|---|---|
 //! | `G:shards` | SET | `lane\0partition` of every shard that was ever written or read |
 //! | `G:handlers` | HASH | `h` → JSON of [`super::registry::Registered`] |
+//! | `G:paused` | SET | handlers that an operator paused |
+//! | `G:seen` | HASH | `h` → when it was last seen open, ms |
+//! | `G:open` | ZSET | `h\nnode` → until when that node is believed to have it open, real time of the server, ms |
 //! | `G:role:<r>` | HASH | `holder`, `until` (journal clock, ms), `fence` |
+//! | `G:probe` | STRING PX | written to find out whether writing works |
 //! | `G:ticks` | HASH | schedule → time of its last tick, ms |
 //! | `G:o` | STREAM | outbox of ticks |
 //! | `T:s` | STREAM | the log: `t` type, `k` digest or empty, `m` metadata, `d` payload, always all four, in this order. An empty `d`: the payload is in `T:data`, or dropped |
 //! | group `h` on `T:s` | | one per handler; its consumers are incarnations of nodes. Pending there: a first attempt that runs |
 //! | `T:t` | HASH | type → bound handlers, each followed by `\n` |
 //! | `T:b` | HASH | `h\0type` → pid that this binding starts after |
-//! | `T:c` | HASH | counters: `u:<h>` unsettled of a handler (in the log, handed out, waiting, parked), `n:<type>` messages in the log, `bytes` |
+//! | `T:c` | HASH | counters: `u:<h>` unsettled of a handler (in the log, handed out, waiting, parked), `d:<h>` dead letters, `n:<type>` messages in the log, `bytes`; `day` the last one whose hashes were dropped |
 //! | `T:i:<day>` | HASH | message id (16 bytes) → pid, or empty while it is delayed; by the day it was written |
 //! | `T:k:<day>` | HASH | scope digest → `at` (13 digits), message id (16), payload digest (16); by the day it was written |
 //! | `T:x:<h>` | HASH | pid → `state,attempts,crashes,replay,due`: deliveries that are not pending in the group. State `w` waiting, `o` handed out, `p` given up and holding its key |
@@ -26,8 +30,9 @@
 //! | `T:w:<h>` | HASH | pid → node that has it, for each `o` |
 //! | `T:p:<h>` | ZSET, all scores 0 | `digest:pid`: parked behind an earlier message of their key; they have no row in `x` |
 //! | `T:y:<h>` | HASH | digest → pid of the head that holds the key; or `!pid`: what comes up to there dies with its key |
+//! | `T:g:<h>` | HASH | pid → when it was discarded before the group had read it: it is acked when it is read |
 //! | `T:e` | HASH | `h\|pid` → own copy (four packed fields, as in the log) of a replayed message that left the log |
-//! | `T:d`, `T:dz` | HASH, ZSET | dead letters: `h\|pid` → eight packed fields (died, attempts, replay, failure, t, k, m, d); died → `h\|pid` |
+//! | `T:d`, `T:dz` | HASH, ZSET | dead letters: `h\|pid` → eight packed fields (died, attempts, replay, failure, t, k, m, d); died → `h\|pid`. In `T:d` also `#` and a message id → pid, of what is to be found longer than its day |
 //! | `T:a`, `T:az` | HASH, ZSET | `h\|pid` → packed JSON texts of failed attempts; time of the last → `h\|pid` |
 //! | `T:r` | HASH | `h\|pid` → replay number |
 //! | `T:ch` | HASH | pid → ids (16 bytes each) that its handlers emitted |
@@ -194,6 +199,11 @@ impl ShardKeys {
         self.with("n", node)
     }
 
+    /// `T:g:<h>`
+    pub(super) fn gone(&self, handler: &str) -> String {
+        self.with("g", handler)
+    }
+
     /// The keys that every script about deliveries of one handler names, in this order; see `redis/lib.lua`.
     pub(super) fn of_handler(&self, handler: &str, node: &str) -> Vec<String> {
         vec![
@@ -238,9 +248,29 @@ impl GlobalKeys {
         format!("{}:handlers", self.tag)
     }
 
+    /// `G:paused`
+    pub(super) fn paused(&self) -> String {
+        format!("{}:paused", self.tag)
+    }
+
+    /// `G:seen`
+    pub(super) fn seen(&self) -> String {
+        format!("{}:seen", self.tag)
+    }
+
+    /// `G:open`
+    pub(super) fn open(&self) -> String {
+        format!("{}:open", self.tag)
+    }
+
     /// `G:role:<r>`
     pub(super) fn role(&self, role: &str) -> String {
         format!("{}:role:{role}", self.tag)
+    }
+
+    /// `G:probe`
+    pub(super) fn probe(&self) -> String {
+        format!("{}:probe", self.tag)
     }
 
     /// `G:ticks`

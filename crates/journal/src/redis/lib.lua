@@ -32,14 +32,15 @@ local function unpacked(text)
   return out
 end
 
--- The four fields of a message: from the log, or from the copy that its delivery has.
+-- The four fields of a message: from the log, or from the copy that its delivery has. Nothing if its payload was
+-- dropped, and it has no copy.
 local function message(handler, pid)
   local found = call('XRANGE', S, pid, pid)
   if found[1] then
     local f = found[1][2]
     local data = f[8]
-    if data == '' then data = call('HGET', DATA, pid) or '' end
-    return { f[2], f[4], f[6], data }
+    if data == '' then data = call('HGET', DATA, pid) end
+    if data then return { f[2], f[4], f[6], data } end
   end
   local copy = call('HGET', E, handler .. '|' .. pid)
   return copy and unpacked(copy)
@@ -98,7 +99,10 @@ local function bury(handler, pid, died, attempts, replay, failure)
   end
   if call('HEXISTS', D, name) == 1 then return false end
   call('HSET', D, name, packed({ died, attempts, replay, failure, m[1], m[2], m[3], m[4] }))
+  -- Found by its id for as long as it is kept, however old its entry is.
+  call('HSET', D, '#' .. string.sub(m[3], 2, 17), pid)
   call('ZADD', DZ, died, name)
+  call('HINCRBY', C, 'd:' .. handler, 1)
   settled = settled + 1
   return true
 end

@@ -1,8 +1,10 @@
 //! What all nodes know of handlers and shards: the keys with the tag `G`.
+//!
+//! What changes at other times than a handler's bindings stands in keys of its own, so that no write undoes another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::redis::cmd;
+use ::redis::{cmd, pipe};
 use coordinator_message::{MessageType, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -10,50 +12,168 @@ use super::error::StoreError;
 use super::keys;
 use super::state::Shared;
 
-/// A handler, as it was when it was last opened on any node. JSON in `G:handlers`.
+/// A handler, as it was when it was last opened on any node. JSON in `G:handlers`, but for what is skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Registered {
     pub(super) types: Vec<MessageType>,
     pub(super) lanes: BTreeSet<String>,
     pub(super) order: bool,
-    #[serde(default)]
+    /// In `G:paused`.
+    #[serde(skip)]
     pub(super) paused: bool,
-    /// When it was last seen open.
+    /// When it was last seen open. In `G:seen`.
+    #[serde(skip)]
     pub(super) seen: Timestamp,
 }
 
 /// All handlers by id.
 pub(super) async fn handlers(shared: &Shared) -> Result<BTreeMap<String, Registered>, StoreError> {
-    let stored: BTreeMap<String, String> = shared
-        .look
-        .run(cmd("HGETALL").arg(shared.global.handlers()))
-        .await?;
+    let of = &shared.global;
+    let mut asked = pipe();
+    asked.cmd("HGETALL").arg(of.handlers());
+    asked.cmd("SMEMBERS").arg(of.paused());
+    asked.cmd("HGETALL").arg(of.seen());
+    let (stored, paused, seen): (
+        BTreeMap<String, String>,
+        BTreeSet<String>,
+        BTreeMap<String, i64>,
+    ) = shared.look.pipe(&asked).await?;
     stored
         .into_iter()
-        .map(|(id, text)| Ok((id, read(&text)?)))
+        .map(|(id, text)| {
+            let mut known = read(&text)?;
+            known.paused = paused.contains(&id);
+            known.seen = Timestamp::from_millis(seen.get(&id).copied().unwrap_or_default());
+            Ok((id, known))
+        })
         .collect()
 }
 
 /// One handler.
 pub(super) async fn handler(shared: &Shared, id: &str) -> Result<Option<Registered>, StoreError> {
-    let stored: Option<String> = shared
-        .look
-        .run(cmd("HGET").arg(shared.global.handlers()).arg(id))
-        .await?;
-    stored.as_deref().map(read).transpose()
+    let of = &shared.global;
+    let mut asked = pipe();
+    asked.cmd("HGET").arg(of.handlers()).arg(id);
+    asked.cmd("SISMEMBER").arg(of.paused()).arg(id);
+    asked.cmd("HGET").arg(of.seen()).arg(id);
+    let (stored, paused, seen): (Option<String>, bool, Option<i64>) =
+        shared.look.pipe(&asked).await?;
+    let known = stored.as_deref().map(read).transpose()?;
+    Ok(known.map(|known| Registered {
+        paused,
+        seen: Timestamp::from_millis(seen.unwrap_or_default()),
+        ..known
+    }))
 }
 
-/// Writes one handler.
+/// Writes one handler, and that it was seen. Whether it is paused stays as it is.
 pub(super) async fn save(
     shared: &Shared,
     id: &str,
     registered: &Registered,
 ) -> Result<(), StoreError> {
     let text = serde_json::to_string(registered).expect("a record of texts and numbers");
+    let of = &shared.global;
+    let mut all = pipe();
+    all.cmd("HSET")
+        .arg(of.handlers())
+        .arg(id)
+        .arg(text)
+        .ignore();
+    let seen = registered.seen.as_millis();
+    all.cmd("HSET").arg(of.seen()).arg(id).arg(seen).ignore();
+    shared.hot.pipe(all.atomic()).await
+}
+
+/// Pauses a handler for every node, or lets it go on.
+pub(super) async fn pause(shared: &Shared, id: &str, paused: bool) -> Result<(), StoreError> {
+    let name = if paused { "SADD" } else { "SREM" };
     shared
         .hot
-        .run(cmd("HSET").arg(shared.global.handlers()).arg(id).arg(text))
+        .run(cmd(name).arg(shared.global.paused()).arg(id))
         .await
+}
+
+/// Says that these handlers are open on this node, for a while.
+pub(super) async fn announce(shared: &Shared) -> Result<(), StoreError> {
+    let open: Vec<String> = shared.handlers().keys().map(|id| id.to_string()).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    let until = server_time(shared).await? + 10_000;
+    let mut add = cmd("ZADD");
+    add.arg(shared.global.open());
+    for id in open {
+        add.arg(until).arg(format!("{id}\n{}", shared.node));
+    }
+    shared.look.run(&add).await
+}
+
+/// Takes back what [`announce`] said.
+pub(super) async fn withdraw(shared: &Shared) -> Result<(), StoreError> {
+    let open: Vec<String> = shared.handlers().keys().map(|id| id.to_string()).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    let mut remove = cmd("ZREM");
+    remove.arg(shared.global.open());
+    for id in open {
+        remove.arg(format!("{id}\n{}", shared.node));
+    }
+    shared.look.run(&remove).await
+}
+
+/// The handlers that some node has open.
+pub(super) async fn open(shared: &Shared) -> Result<BTreeSet<String>, StoreError> {
+    let now = server_time(shared).await?;
+    let mut range = cmd("ZRANGEBYSCORE");
+    range.arg(shared.global.open()).arg(now).arg("+inf");
+    let named: Vec<String> = shared.look.run(&range).await?;
+    let elsewhere = named
+        .iter()
+        .filter_map(|name| name.split_once('\n'))
+        .map(|(id, _)| id.to_owned());
+    let mut open: BTreeSet<String> = elsewhere.collect();
+    open.extend(shared.handlers().keys().map(|id| id.to_string()));
+    Ok(open)
+}
+
+/// Forgets who is not believed to have anything open any more, and remembers when the others were seen.
+pub(super) async fn tidy(shared: &Shared, now: Timestamp) -> Result<(), StoreError> {
+    let open = open(shared).await?;
+    let over = server_time(shared).await? - 1;
+    let mut all = pipe();
+    let key = shared.global.open();
+    all.cmd("ZREMRANGEBYSCORE")
+        .arg(key)
+        .arg("-inf")
+        .arg(over)
+        .ignore();
+    for id in open {
+        let seen = shared.global.seen();
+        all.cmd("HSET")
+            .arg(seen)
+            .arg(id)
+            .arg(now.as_millis())
+            .ignore();
+    }
+    shared.look.pipe(&all).await
+}
+
+/// Forgets a handler.
+pub(super) async fn remove(shared: &Shared, id: &str) -> Result<(), StoreError> {
+    let of = &shared.global;
+    let mut all = pipe();
+    all.cmd("HDEL").arg(of.handlers()).arg(id).ignore();
+    all.cmd("SREM").arg(of.paused()).arg(id).ignore();
+    all.cmd("HDEL").arg(of.seen()).arg(id).ignore();
+    shared.look.pipe(all.atomic()).await
+}
+
+/// What time the server says, in milliseconds.
+async fn server_time(shared: &Shared) -> Result<i64, StoreError> {
+    let (seconds, micros): (i64, i64) = shared.look.run(&cmd("TIME")).await?;
+    Ok(seconds * 1000 + micros / 1000)
 }
 
 /// Learns the shards that other nodes have used.

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use ::redis::Client;
+use coordinator_message::Timestamp;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::error::StoreError;
 use super::handler::Handler;
 use super::keys::{GlobalKeys, ShardKeys};
 use super::link::Link;
@@ -20,8 +22,12 @@ use crate::{Clock, Durability, Limits};
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
+    /// When the journal was opened.
+    pub(super) opened: Timestamp,
     pub(super) limits: Limits,
     pub(super) durability: Durability,
+    /// See [`super::RedisOptions::asserted`].
+    pub(super) asserted: bool,
     pub(super) prefix: String,
     pub(super) partitions: u32,
     pub(super) node_timeout: Duration,
@@ -38,7 +44,9 @@ pub(super) struct Shared {
     /// Begins the names of this node's incarnations.
     pub(super) node: String,
     /// The server, in words, for [`crate::Stats::engine`].
-    pub(super) engine: Mutex<String>,
+    engine: Mutex<String>,
+    /// Why nothing can be accepted: the server's settings are not what they must be any more.
+    unfit: Mutex<Option<String>>,
     /// Is there something in an outbox that this node put there?
     pub(super) outbox: tokio::sync::Notify,
     /// Handlers and shards are looked at again at once.
@@ -62,6 +70,7 @@ pub(super) struct Parts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
     pub(super) durability: Durability,
+    pub(super) asserted: bool,
     pub(super) prefix: String,
     pub(super) partitions: u32,
     pub(super) node_timeout: Duration,
@@ -77,9 +86,11 @@ impl Shared {
     pub(super) fn new(parts: Parts) -> Self {
         Self {
             global: GlobalKeys::new(&parts.prefix),
+            opened: parts.clock.now(),
             clock: parts.clock,
             limits: parts.limits,
             durability: parts.durability,
+            asserted: parts.asserted,
             prefix: parts.prefix,
             partitions: parts.partitions.max(1),
             node_timeout: parts.node_timeout,
@@ -92,6 +103,7 @@ impl Shared {
             closed: watch::Sender::new(false),
             node: Uuid::now_v7().simple().to_string(),
             engine: Mutex::new(parts.engine),
+            unfit: Mutex::default(),
             outbox: tokio::sync::Notify::new(),
             refresh: AtomicBool::new(false),
         }
@@ -112,6 +124,27 @@ impl Shared {
         key.map_or(0, |key| {
             u32::from_be_bytes([key[0], key[1], key[2], key[3]]) % self.partitions
         })
+    }
+
+    /// The server, in words.
+    pub(super) fn engine(&self) -> MutexGuard<'_, String> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets why the server is not fit, if it is not. Answers whether that is news.
+    pub(super) fn judge(&self, unfit: Option<String>) -> bool {
+        let mut now = self.unfit.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = now.is_some() != unfit.is_some();
+        *now = unfit;
+        news
+    }
+
+    /// May something be accepted?
+    pub(super) fn fit(&self) -> Result<(), StoreError> {
+        let unfit = self.unfit.lock().unwrap_or_else(PoisonError::into_inner);
+        unfit
+            .clone()
+            .map_or(Ok(()), |what| Err(StoreError::Unfit(what)))
     }
 
     /// A number that no handing-out had before.

@@ -21,7 +21,7 @@ async fn page(journal: &dyn Journal, query: MessageQuery) -> (Vec<String>, Optio
 async fn all(journal: &dyn Journal, query: MessageQuery) -> Vec<String> {
     let mut found = Vec::new();
     let mut cursor = None;
-    for _ in 0..100 {
+    loop {
         let query = MessageQuery {
             cursor,
             limit: 50,
@@ -34,28 +34,6 @@ async fn all(journal: &dyn Journal, query: MessageQuery) -> Vec<String> {
             return found;
         }
     }
-    panic!("the pages do not end");
-}
-
-/// What is new since the cursor: pages until one is empty.
-async fn followed(journal: &dyn Journal, cursor: &mut Option<String>, limit: usize) -> Vec<String> {
-    let mut seen = Vec::new();
-    for _ in 0..100 {
-        let query = MessageQuery {
-            oldest_first: true,
-            cursor: cursor.take(),
-            limit,
-            ..MessageQuery::default()
-        };
-        let (items, next) = page(journal, query).await;
-        assert!(next.is_some(), "it is always told where to go on");
-        *cursor = next;
-        if items.is_empty() {
-            return seen;
-        }
-        seen.extend(items);
-    }
-    panic!("the pages do not end");
 }
 
 pub(crate) async fn messages_are_found_by_source_and_text(harness: &dyn Harness) {
@@ -109,8 +87,18 @@ pub(crate) async fn messages_are_found_by_source_and_text(harness: &dyn Harness)
 
 pub(crate) async fn new_messages_are_followed_without_gaps_or_repeats(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
-    let mut cursor = None;
-    assert!(followed(&*journal, &mut cursor, 4).await.is_empty());
+    let follow = |cursor: Option<String>| MessageQuery {
+        oldest_first: true,
+        limit: 4,
+        cursor,
+        ..MessageQuery::default()
+    };
+    let (items, mut cursor) = page(&*journal, follow(None)).await;
+    assert!(items.is_empty());
+    assert!(
+        cursor.is_some(),
+        "also of an empty log it is told where to go on"
+    );
     let mut published = 0;
     let mut seen: Vec<usize> = Vec::new();
     for batch in [3, 0, 9, 1, 0, 6] {
@@ -121,8 +109,15 @@ pub(crate) async fn new_messages_are_followed_without_gaps_or_repeats(harness: &
         if batch == 9 {
             harness.clock().advance(HOUR);
         }
-        for item in followed(&*journal, &mut cursor, 4).await {
-            seen.push(item.parse().unwrap());
+        // Pages until one is empty: then everything that was there has been seen.
+        loop {
+            let (items, next) = page(&*journal, follow(cursor.take())).await;
+            assert!(next.is_some());
+            cursor = next;
+            if items.is_empty() {
+                break;
+            }
+            seen.extend(items.iter().map(|item| item.parse::<usize>().unwrap()));
         }
         assert_eq!(seen, (1..=published).collect::<Vec<_>>());
     }
@@ -145,7 +140,20 @@ pub(crate) async fn messages_of_many_keys_and_types_are_followed_once_each(harne
             publish(&*journal, new).await;
         }
         harness.clock().advance(Duration::from_secs(1));
-        seen.extend(followed(&*journal, &mut cursor, 7).await);
+        loop {
+            let query = MessageQuery {
+                oldest_first: true,
+                limit: 7,
+                cursor: cursor.take(),
+                ..MessageQuery::default()
+            };
+            let (items, next) = page(&*journal, query).await;
+            cursor = next;
+            if items.is_empty() {
+                break;
+            }
+            seen.extend(items);
+        }
         assert_eq!(seen.len(), published.len(), "round {round}");
     }
     assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), published);
