@@ -10,17 +10,26 @@
 mod browse;
 mod codec;
 mod dead;
+mod delayed;
+mod deliveries;
 mod detail;
 mod entries;
 mod error;
+mod feed;
+mod fresh;
+mod front;
 mod handler;
 mod keys;
+mod life;
 mod link;
 mod maintain;
+mod notify;
 mod open;
 mod operate;
+mod outbox;
 mod places;
 mod publish;
+mod read;
 mod registry;
 mod roles;
 mod settings;
@@ -125,6 +134,12 @@ impl RedisJournal {
             engine,
         }));
         tokio::spawn(settings::watch(shared.clone()));
+        registry::learn_shards(&shared)
+            .await
+            .map_err(OpenError::from_store)?;
+        tokio::spawn(life::run(shared.clone()));
+        tokio::spawn(outbox::run(shared.clone()));
+        tokio::spawn(delayed::run(shared.clone()));
         Ok(Self { shared })
     }
 }
@@ -261,6 +276,13 @@ impl Journal for RedisJournal {
     }
 
     async fn close(&self) {
-        self.shared.close();
+        if self.shared.close() {
+            self.shared.fed().await;
+            life::give_back(&self.shared).await;
+            if let Err(error) = registry::withdraw(&self.shared).await {
+                // It expires by itself.
+                tracing::debug!(error = %error, "other nodes were not told what is closed here");
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
 -- Reads the log for a handler with order: gives what finds its key free, parks what does not. With lib.lua.
+-- KEYS 19 what was discarded before it was read.
 -- ARGV 1 handler, 2 node, 3 now, 4 how many, 5 failure of what dies with its key.
 -- Answers 0 if this node is not alive; else 1, 1 if there may be more, and the entries.
 if call('EXISTS', BEAT) == 0 then return { 0, 0, {} } end
@@ -15,7 +16,7 @@ while #given < want and looked < 1024 do
     local f, pid = entry[2], pid_of(entry[1])
     local key = f[4]
     local head = key ~= '' and bound(handler, f[2], pid) and call('HGET', Y, key)
-    if not bound(handler, f[2], pid) then
+    if not bound(handler, f[2], pid) or call('HDEL', KEYS[19], pid) == 1 then
       call('XACK', S, handler, pid)
     elseif head and string.sub(head, 1, 1) == '!' and pid <= string.sub(head, 2) then
       call('XACK', S, handler, pid)

@@ -1,5 +1,6 @@
 -- Takes away what a node holds of one handler, at most 128 first attempts at once, so that it is handed out again. With
 -- lib.lua; the heartbeat is that node's.
+-- KEYS 19 what was discarded before it was read.
 -- ARGV 1 handler, 2 node, 3 now, 4 crashes to count for each, 5 '1' if the node gives it back by itself.
 -- Answers how many; -1 if that node is alive.
 local handler, node, now, crash = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -10,7 +11,7 @@ for _, entry in ipairs(pending) do
   local pid = pid_of(entry[1])
   local m = message(handler, pid)
   call('XACK', S, handler, pid)
-  if m and bound(handler, m[1], pid) then
+  if call('HDEL', KEYS[19], pid) == 0 and m and bound(handler, m[1], pid) then
     wait(pid, 0, crash, 0, now)
     moved = moved + 1
   end

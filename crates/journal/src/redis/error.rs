@@ -46,6 +46,13 @@ pub enum OpenError {
         #[source]
         source: Arc<RedisError>,
     },
+    /// What is there cannot be read.
+    #[error("failed to read the journal in Redis")]
+    Unreadable {
+        /// Why.
+        #[source]
+        source: JournalError,
+    },
     /// Its settings do not give what the journal promises.
     #[error("the journal's Redis server is not fit: {what}\n  ({hint})")]
     Unfit {
@@ -72,5 +79,16 @@ impl StoreError {
             other => Box::new(other),
         };
         JournalError { action, source }
+    }
+}
+
+// === impl OpenError ===
+
+impl OpenError {
+    /// What the first look at the keys found.
+    pub(super) fn from_store(error: StoreError) -> Self {
+        Self::Unreadable {
+            source: error.during("read the list of shards"),
+        }
     }
 }

@@ -1,22 +1,419 @@
-//! One handler that is open on this node.
+//! One handler that is open on this node: what it is bound to, what it holds, and what waits to be handed out.
+//!
+//! The feeder (`feed.rs`) reads and deposits here; [`RedisDeliveries`](super::deliveries) takes. So a wait that is
+//! dropped loses nothing, and no more is read than was asked for.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use coordinator_message::{Envelope, Timestamp};
+use tokio::sync::{Notify, mpsc};
+
+use super::front::Batch;
+use super::shard::Shard;
+use super::state::Shared;
+use crate::digest::Digest;
+use crate::{Delivery, Token};
 
 /// What this node holds of one handler.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Handler {
-    /// An operator paused it: nothing is handed out.
+    pub(super) name: Arc<str>,
     paused: AtomicBool,
+    feed: Mutex<Feed>,
+    /// Wakes the feeder.
+    pub(super) work: Notify,
+    /// Wakes who waits for deliveries.
+    pub(super) ready: Notify,
+    /// Queues of settles, by shard.
+    fronts: Mutex<HashMap<u32, mpsc::Sender<Batch>>>,
+}
+
+/// What the handler is bound to, as of its last opening.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) generation: u64,
+    pub(super) order: bool,
+    pub(super) shards: Vec<Bound>,
+}
+
+/// One shard that a handler reads.
+#[derive(Debug, Clone)]
+pub(super) struct Bound {
+    pub(super) shard: Arc<Shard>,
+    /// Position that each type's binding starts after.
+    pub(super) starts: Arc<HashMap<Vec<u8>, u64>>,
+}
+
+#[derive(Debug, Default)]
+struct Feed {
+    view: Option<Arc<View>>,
+    /// How many the waiting call takes at most; 0 if nobody waits.
+    wanted: usize,
+    buffer: VecDeque<Place>,
+    held: HashMap<Place, Held>,
+    hints: HashMap<u32, Hint>,
+    turn: usize,
+}
+
+/// Shard and position.
+type Place = (u32, u64);
+
+/// What is known of a shard without asking.
+#[derive(Debug, Clone, Copy)]
+struct Hint {
+    /// There may be something in the log.
+    news: bool,
+    /// When something that waits is due.
+    due: Option<Timestamp>,
+}
+
+/// One delivery that this node holds.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) message: Arc<Envelope>,
+    pub(super) attempt: u32,
+    pub(super) crashes: u32,
+    pub(super) replay: u32,
+    /// Digest of its ordering key.
+    pub(super) key: Option<Digest>,
+    /// A first attempt, pending in the group; else a row.
+    pub(super) first: bool,
+    /// Incarnation of this node that was given it.
+    pub(super) incarnation: u64,
+    fence: u64,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Buffered,
+    Out,
+    Settling,
+    /// Settled, but the caller was told of an error: it will ask again.
+    Done,
+}
+
+/// Something that was read.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) shard: u32,
+    pub(super) position: u64,
+    pub(super) message: Arc<Envelope>,
+    pub(super) attempt: u32,
+    pub(super) crashes: u32,
+    pub(super) replay: u32,
+    pub(super) key: Option<Digest>,
+    pub(super) first: bool,
+    pub(super) incarnation: u64,
+}
+
+/// What the feeder is to do.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// Nothing until it is woken, or then.
+    Idle {
+        due: Option<Timestamp>,
+        hungry: bool,
+    },
+    /// Read so many.
+    Read {
+        view: Arc<View>,
+        want: usize,
+        due: Vec<Bound>,
+        news: Vec<Bound>,
+    },
+}
+
+/// May a delivery be settled?
+#[derive(Debug)]
+pub(super) enum Claim {
+    /// Yes, with what it is.
+    Yes(Held),
+    /// It was; the caller did not hear of it.
+    Done,
+    /// No: somebody else did, or holds it.
+    Stale,
 }
 
 // === impl Handler ===
 
 impl Handler {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            paused: AtomicBool::new(false),
+            feed: Mutex::default(),
+            work: Notify::new(),
+            ready: Notify::new(),
+            fronts: Mutex::default(),
+        }
+    }
+
     /// Something may be there, or due, in this shard.
-    pub(super) fn poke(&self, _shard: u32) {}
+    pub(super) fn poke(&self, shard: u32) {
+        self.hint(shard, true, Some(Timestamp::from_millis(0)));
+    }
+
+    /// Something is in the log of this shard.
+    pub(super) fn news(&self, shard: u32) {
+        self.hint(shard, true, None);
+    }
+
+    /// Something of this shard is due then.
+    pub(super) fn due(&self, shard: u32, due: Timestamp) {
+        self.hint(shard, false, Some(due));
+    }
+
+    fn hint(&self, shard: u32, news: bool, due: Option<Timestamp>) {
+        let mut feed = self.feed();
+        if let Some(hint) = feed.hints.get_mut(&shard) {
+            hint.news |= news;
+            hint.due = [hint.due, due].into_iter().flatten().min();
+            drop(feed);
+            self.work.notify_one();
+        }
+    }
 
     /// Pauses it, or lets it go on.
     pub(super) fn pause(&self, paused: bool) {
         self.paused.store(paused, Ordering::Release);
+        self.work.notify_one();
+        self.ready.notify_one();
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    /// What it is bound to.
+    pub(super) fn view(&self) -> Option<Arc<View>> {
+        self.feed().view.clone()
+    }
+
+    /// Opens it: what was handed out before is handed out anew, under other tokens. Answers the generation.
+    pub(super) fn bind(&self, order: bool, shards: Vec<Bound>, shared: &Shared) -> u64 {
+        let mut feed = self.feed();
+        let generation = feed.view.as_ref().map_or(1, |view| view.generation + 1);
+        let fresh = Hint {
+            news: true,
+            due: Some(Timestamp::from_millis(0)),
+        };
+        feed.hints = shards.iter().map(|one| (one.shard.index, fresh)).collect();
+        feed.view = Some(Arc::new(View {
+            generation,
+            order,
+            shards,
+        }));
+        feed.wanted = 0;
+        let mut again: Vec<Place> = Vec::new();
+        for (place, held) in &mut feed.held {
+            if held.stage == Stage::Out {
+                held.stage = Stage::Buffered;
+                held.fence = shared.fence();
+                again.push(*place);
+            }
+        }
+        again.sort_unstable_by_key(|(shard, position)| (*position, *shard));
+        for place in again.into_iter().rev() {
+            feed.buffer.push_front(place);
+        }
+        drop(feed);
+        self.ready.notify_waiters();
+        self.work.notify_one();
+        generation
+    }
+
+    /// What the feeder is to do now.
+    pub(super) fn plan(&self, now: Timestamp) -> Plan {
+        let mut feed = self.feed();
+        let want = feed.wanted.saturating_sub(feed.buffer.len());
+        let idle = Plan::Idle {
+            due: None,
+            hungry: false,
+        };
+        let Some(view) = feed.view.clone().filter(|_| want > 0 && !self.is_paused()) else {
+            return idle;
+        };
+        let (mut due, mut news, mut next) = (Vec::new(), Vec::new(), None);
+        for bound in &view.shards {
+            let Some(hint) = feed.hints.get_mut(&bound.shard.index) else {
+                continue;
+            };
+            if hint.due.is_some_and(|due| due <= now) {
+                hint.due = None;
+                due.push(bound.clone());
+            }
+            if std::mem::take(&mut hint.news) {
+                news.push(bound.clone());
+            }
+            next = [next, hint.due].into_iter().flatten().min();
+        }
+        if due.is_empty() && news.is_empty() {
+            return Plan::Idle {
+                due: next,
+                hungry: true,
+            };
+        }
+        feed.turn = feed.turn.wrapping_add(1);
+        let turn = feed.turn;
+        for list in [&mut due, &mut news] {
+            let shift = turn % list.len().max(1);
+            list.rotate_left(shift);
+        }
+        Plan::Read {
+            view,
+            want,
+            due,
+            news,
+        }
+    }
+
+    /// Takes what was read in. What was read under an earlier incarnation is not this node's any more.
+    pub(super) fn deposit(&self, found: Vec<Found>, shared: &Shared) {
+        let mut feed = self.feed();
+        for one in found {
+            let shard = shared.shards.get(one.shard);
+            if shard.is_none_or(|shard| shard.incarnation().number != one.incarnation) {
+                continue;
+            }
+            let place = (one.shard, one.position);
+            let held = Held {
+                message: one.message,
+                attempt: one.attempt,
+                crashes: one.crashes,
+                replay: one.replay,
+                key: one.key,
+                first: one.first,
+                incarnation: one.incarnation,
+                fence: shared.fence(),
+                stage: Stage::Buffered,
+            };
+            feed.held.insert(place, held);
+            feed.buffer.push_back(place);
+        }
+        drop(feed);
+        self.ready.notify_one();
+    }
+
+    /// Takes up to `max`; `None` if the stream of this generation has ended. With nothing there, remembers how many
+    /// are wanted.
+    pub(super) fn take(&self, generation: u64, max: usize) -> Option<Vec<Delivery>> {
+        let mut feed = self.feed();
+        feed.view
+            .as_ref()
+            .filter(|view| view.generation == generation)?;
+        let mut taken = Vec::new();
+        while !self.is_paused() && taken.len() < max {
+            let Some(place) = feed.buffer.pop_front() else {
+                break;
+            };
+            let Some(held) = feed.held.get_mut(&place) else {
+                continue;
+            };
+            held.stage = Stage::Out;
+            taken.push(self.delivery(place, held));
+        }
+        feed.wanted = if taken.is_empty() { max } else { 0 };
+        drop(feed);
+        if taken.is_empty() {
+            self.work.notify_one();
+        }
+        Some(taken)
+    }
+
+    fn delivery(&self, (shard, position): Place, held: &Held) -> Delivery {
+        Delivery {
+            message: held.message.clone(),
+            attempt: held.attempt,
+            crashes: held.crashes,
+            replay: held.replay,
+            token: Token {
+                handler: self.name.clone(),
+                shard,
+                position,
+                fence: held.fence,
+            },
+        }
+    }
+
+    /// Begins to settle a delivery.
+    pub(super) fn claim(&self, token: &Token) -> Claim {
+        let mut feed = self.feed();
+        let place = (token.shard, token.position);
+        let Some(held) = feed
+            .held
+            .get_mut(&place)
+            .filter(|held| held.fence == token.fence)
+        else {
+            return Claim::Stale;
+        };
+        match held.stage {
+            Stage::Out => {
+                held.stage = Stage::Settling;
+                Claim::Yes(held.clone())
+            }
+            Stage::Done => {
+                feed.held.remove(&place);
+                Claim::Done
+            }
+            Stage::Buffered | Stage::Settling => Claim::Stale,
+        }
+    }
+
+    /// It is settled; `told` says whether the caller hears of it.
+    pub(super) fn settled(&self, token: &Token, told: bool) {
+        let mut feed = self.feed();
+        let place = (token.shard, token.position);
+        if told {
+            feed.held.remove(&place);
+        } else if let Some(held) = feed.held.get_mut(&place) {
+            held.stage = Stage::Done;
+        }
+    }
+
+    /// It is not settled after all. If the handler was opened again meanwhile, it is handed out anew.
+    pub(super) fn unclaim(&self, token: &Token, generation: u64, shared: &Shared) {
+        let mut feed = self.feed();
+        let reopened = feed
+            .view
+            .as_ref()
+            .is_some_and(|view| view.generation != generation);
+        let place = (token.shard, token.position);
+        let Some(held) = feed.held.get_mut(&place) else {
+            return;
+        };
+        held.stage = Stage::Out;
+        if reopened {
+            held.stage = Stage::Buffered;
+            held.fence = shared.fence();
+            feed.buffer.push_front(place);
+            drop(feed);
+            self.ready.notify_one();
+        }
+    }
+
+    /// This node is not alive any more in that shard: it holds nothing there.
+    pub(super) fn lost(&self, shard: u32) {
+        let mut feed = self.feed();
+        feed.held.retain(|place, _| place.0 != shard);
+        feed.buffer.retain(|place| place.0 != shard);
+        drop(feed);
+        self.poke(shard);
+    }
+
+    /// The queue of settles of a shard; `start` makes it if there is none.
+    pub(super) fn front(
+        &self,
+        shard: u32,
+        start: impl FnOnce() -> mpsc::Sender<Batch>,
+    ) -> mpsc::Sender<Batch> {
+        let mut fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+        fronts.entry(shard).or_insert_with(start).clone()
+    }
+
+    fn feed(&self) -> MutexGuard<'_, Feed> {
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

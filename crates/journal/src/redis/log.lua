@@ -1,42 +1,43 @@
 -- Appending to the log: explicit ids, made of the journal's clock, so that an injected clock rules.
 local call = redis.call
-local ms, seq
+local ms, seq, padded
 -- Per handler and per type: how many more.
 local more_unsettled, more_of_type, handlers_of = {}, {}, {}
 
-local function pid_of(m, s)
-  return string.rep('0', 13 - #m) .. m .. '-' .. string.rep('0', 7 - #s) .. s
+local function add(log, id, t, k, m, d)
+  return redis.pcall('XADD', log, id, 't', t, 'k', k, 'm', m, 'd', d)
 end
 
-local function add(log, id, f)
-  return redis.pcall('XADD', log, id, 't', f[1], 'k', f[2], 'm', f[3], 'd', f[4])
+-- The first of a run, or when a millisecond is full: 20 bits of a position are below it.
+local function append_first(log, now, t, k, m, d)
+  local from = ms and string.format('%.0f', tonumber(ms) + 1) or now
+  local id = add(log, from .. '-*', t, k, m, d)
+  if type(id) == 'table' then
+    -- The clock is behind the log.
+    local info, last = call('XINFO', 'STREAM', log), nil
+    for i = 1, #info, 2 do
+      if info[i] == 'last-generated-id' then last = info[i + 1] end
+    end
+    local last_ms, last_seq = string.match(last, '^(%d+)-(%d+)$')
+    if tonumber(last_seq) >= 1048575 then last_ms = string.format('%.0f', tonumber(last_ms) + 1) end
+    id = add(log, last_ms .. '-*', t, k, m, d)
+    if type(id) == 'table' then error(id.err) end
+  end
+  local first_ms, first_seq = string.match(id, '^(%d+)-(%d+)$')
+  ms, seq = first_ms, tonumber(first_seq)
+  padded = string.rep('0', 13 - #ms) .. ms .. '-'
 end
 
--- Appends one message; answers its pid. Positions have 20 bits below the millisecond.
-local function append(log, now, f)
+-- Appends one message; answers its pid.
+local function append(log, now, t, k, m, d)
   if ms and seq < 1048575 then
     seq = seq + 1
-    local id = ms .. '-' .. string.format('%d', seq)
-    local added = add(log, id, f)
+    local added = add(log, ms .. '-' .. seq, t, k, m, d)
     if type(added) == 'table' then error(added.err) end
   else
-    local from = ms and string.format('%.0f', tonumber(ms) + 1) or now
-    local id = add(log, from .. '-*', f)
-    if type(id) == 'table' then
-      -- The clock is behind the log.
-      local info, last = call('XINFO', 'STREAM', log), nil
-      for i = 1, #info, 2 do
-        if info[i] == 'last-generated-id' then last = info[i + 1] end
-      end
-      local last_ms, last_seq = string.match(last, '^(%d+)-(%d+)$')
-      if tonumber(last_seq) >= 1048575 then last_ms = string.format('%.0f', tonumber(last_ms) + 1) end
-      id = add(log, last_ms .. '-*', f)
-      if type(id) == 'table' then error(id.err) end
-    end
-    local m, s = string.match(id, '^(%d+)-(%d+)$')
-    ms, seq = m, tonumber(s)
+    append_first(log, now, t, k, m, d)
   end
-  return pid_of(ms, string.format('%d', seq))
+  return padded .. string.format('%07d', seq)
 end
 
 -- The handlers that are bound to a type.
@@ -66,6 +67,6 @@ local function write_counts(counters)
 end
 
 -- What a message takes of `max_size`.
-local function size(f)
-  return #f[1] + #f[2] + #f[3] + #f[4] + 64
+local function size(t, k, m, d)
+  return #t + #k + #m + #d + 64
 end

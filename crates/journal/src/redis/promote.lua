@@ -11,7 +11,7 @@ for _, id in ipairs(due) do
       f[i] = string.sub(body, at + 4, at + 3 + length)
       at = at + 4 + length
     end
-    call('HSET', KEYS[6], id, append(KEYS[1], ARGV[1], f))
+    call('HSET', KEYS[6], id, append(KEYS[1], ARGV[1], f[1], f[2], f[3], f[4]))
     count(KEYS[3], f[1])
     call('HDEL', KEYS[5], id)
   end

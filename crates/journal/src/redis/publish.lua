@@ -70,25 +70,19 @@ local function full(accepted, added)
   return nil
 end
 
-local function fields(at)
-  return { ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3] }
-end
-
 local function store(at)
-  local id, f, due = ARGV[at], fields(at + 1), ARGV[at + 7]
+  local id, t, k, m, d, due = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 7]
+  new_ids[#new_ids + 1] = id
   if due == '' then
-    new_ids[#new_ids + 1] = id
-    new_ids[#new_ids + 1] = append(LOG, now, f)
-    count(TYPES, f[1])
+    new_ids[#new_ids + 1] = append(LOG, now, t, k, m, d)
+    count(TYPES, t)
   else
     local out = {}
-    for i = 1, 4 do out[i] = struct.pack('>I4', #f[i]) .. f[i] end
+    for i, field in ipairs({ t, k, m, d }) do out[i] = struct.pack('>I4', #field) .. field end
     call('ZADD', DELAYED, due, id)
     call('HSET', BODIES, id, table.concat(out))
-    new_ids[#new_ids + 1] = id
     new_ids[#new_ids + 1] = ''
   end
-  bytes = bytes + size(f)
   changed = 1
 end
 
@@ -110,7 +104,7 @@ for g = 1, groups do
       own_ids[id] = true
       if scope ~= '' then own_scopes[scope] = string.rep('0', 13 - #now) .. now .. id .. digest end
       accepted[#accepted + 1] = at
-      added = added + size(fields(at + 1))
+      added = added + size(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
     end
   end
   local refused = full(accepted, added)
@@ -118,6 +112,7 @@ for g = 1, groups do
     for i = 1, math.max(count_items, 1) do answers[#answers + 1] = refused end
   else
     for _, at in ipairs(accepted) do store(at) end
+    bytes = bytes + added
     for id in pairs(own_ids) do known[id] = '' end
     for scope, value in pairs(own_scopes) do
       taken[scope] = value

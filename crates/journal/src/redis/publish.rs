@@ -1,19 +1,274 @@
 //! Accepting messages.
+//!
+//! A batch of one shard is one script. A batch of several is one script too: on the first message's shard, whose outbox
+//! takes what is for others. Moving that on is tried at once, for the sake of the receipts, and repeated until done.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use ::redis::{Value, cmd};
+use coordinator_message::MessageId;
+use tokio::sync::oneshot;
+
+use super::codec::Item;
 use super::error::StoreError;
+use super::front::Group;
+use super::link::{Call, Lazy, Script, bytes};
+use super::shard::Shard;
 use super::state::Shared;
-use crate::{NewMessage, Receipt};
+use super::{keys, outbox};
+use crate::{NewMessage, Receipt, ReceiptStatus};
+
+/// What the scripts that append share.
+pub(super) const LOG: &str = include_str!("log.lua");
+
+/// Within the bounds: refused whole when Redis is out of memory.
+static PUBLISH: Lazy = LazyLock::new(|| Script::new("", &[LOG, include_str!("publish.lua")]));
+/// What was accepted before, on its way from an outbox.
+static MOVE: Lazy = LazyLock::new(|| Script::new("allow-oom", &[LOG, include_str!("publish.lua")]));
 
 /// A bound is reached: which, in words.
 #[derive(Debug, Clone)]
 pub(super) struct Full(pub(super) String);
 
+/// What became of one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    Accepted,
+    Duplicate(MessageId),
+    Conflict(MessageId),
+    /// The handler whose backlog is full, or nothing for the size; and the figure.
+    Full(String, String),
+}
+
 /// See [`crate::Journal::publish`].
 pub(super) async fn publish(
-    _: &Arc<Shared>,
-    _: Vec<NewMessage>,
+    shared: &Arc<Shared>,
+    batch: Vec<NewMessage>,
 ) -> Result<Result<Vec<Receipt>, Full>, StoreError> {
-    Err(StoreError::Unbuilt)
+    if shared.is_closed() {
+        return Err(StoreError::Closed);
+    }
+    shared.fit()?;
+    let now = shared.clock.now();
+    let items: Vec<Item> = batch
+        .into_iter()
+        .map(|message| Item::new(message, now))
+        .collect();
+    let ids: Vec<MessageId> = items.iter().map(|item| item.id).collect();
+    let mut shards = Vec::with_capacity(items.len());
+    for item in &items {
+        shards.push(shard_of(shared, item).await?);
+    }
+    let Some(first) = shards.first().cloned() else {
+        return Ok(Ok(Vec::new()));
+    };
+    let answers = if shards.iter().all(|shard| shard.index == first.index) {
+        submit(shared, &first, items, Vec::new()).await?
+    } else {
+        match outbox::over_several(shared, &first, &shards, items).await? {
+            Ok(answers) => answers,
+            Err(full) => return Ok(Err(full)),
+        }
+    };
+    Ok(receipts(shared, &ids, answers))
+}
+
+/// Through the queue of a shard.
+pub(super) async fn submit(
+    shared: &Arc<Shared>,
+    shard: &Arc<Shard>,
+    items: Vec<Item>,
+    outs: Vec<Item>,
+) -> Result<Vec<Answer>, StoreError> {
+    let (reply, answer) = oneshot::channel();
+    shard
+        .publishes(shared)
+        .send(Group { items, outs, reply })
+        .await
+        .map_err(|_| StoreError::Closed)?;
+    answer.await.map_err(|_| StoreError::Closed)?
+}
+
+fn receipts(
+    shared: &Shared,
+    ids: &[MessageId],
+    answers: Vec<Answer>,
+) -> Result<Vec<Receipt>, Full> {
+    let receipt = |(id, answer): (&MessageId, Answer)| {
+        let (id, status) = match answer {
+            Answer::Accepted => (*id, ReceiptStatus::Accepted),
+            Answer::Duplicate(first) => (first, ReceiptStatus::Duplicate),
+            Answer::Conflict(first) => (first, ReceiptStatus::Conflict),
+            Answer::Full(handler, figure) => return Err(full(shared, &handler, &figure)),
+        };
+        Ok(Receipt {
+            id,
+            status,
+            durability: shared.durability,
+        })
+    };
+    ids.iter().zip(answers).map(receipt).collect()
+}
+
+/// In words.
+pub(super) fn full(shared: &Shared, handler: &str, figure: &str) -> Full {
+    Full(if handler.is_empty() {
+        let most = shared.limits.max_size;
+        format!("max_size {most} bytes, it would be {figure}")
+    } else {
+        let most = shared.limits.max_backlog;
+        format!("max_backlog {most}, {figure} messages wait for `{handler}`")
+    })
+}
+
+/// The shard of a message, listed for all nodes before it is written to.
+pub(super) async fn shard_of(shared: &Arc<Shared>, item: &Item) -> Result<Arc<Shard>, StoreError> {
+    shard_at(shared, &item.lane, shared.partition(item.key.as_ref())).await
+}
+
+/// A shard, listed for all nodes before it is used.
+pub(super) async fn shard_at(
+    shared: &Arc<Shared>,
+    lane: &str,
+    partition: u32,
+) -> Result<Arc<Shard>, StoreError> {
+    if let Some(known) = shared.shards.find(lane, partition) {
+        return Ok(known);
+    }
+    let mut list = cmd("SADD");
+    list.arg(shared.global.shards())
+        .arg(keys::shard_name(lane, partition));
+    shared.hot.run::<i64>(&list).await?;
+    Ok(shared.shards.known(lane, partition, shared))
+}
+
+/// Sends one batch and answers everybody in it.
+pub(super) async fn send(shared: Arc<Shared>, shard: Arc<Shard>, groups: Vec<Group>) {
+    let parts: Vec<(&[Item], &[Item])> = groups
+        .iter()
+        .map(|group| (&*group.items, &*group.outs))
+        .collect();
+    match append(&shared, &shard, &parts, true).await {
+        Ok(mut answers) => {
+            for group in groups {
+                let rest = answers.split_off(group.items.len().max(1).min(answers.len()));
+                // A caller that went away does not want to know.
+                let _ = group.reply.send(Ok(std::mem::replace(&mut answers, rest)));
+            }
+        }
+        Err(error) => {
+            for group in groups {
+                let _ = group.reply.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// Writes groups of messages to one shard. A group without messages, only for the outbox, has one answer.
+pub(super) async fn append(
+    shared: &Shared,
+    shard: &Shard,
+    groups: &[(&[Item], &[Item])],
+    bounded: bool,
+) -> Result<Vec<Answer>, StoreError> {
+    let script = if bounded { &PUBLISH } else { &MOVE };
+    let call = call(shared, shard, script, groups, bounded);
+    let said: Vec<Value> = shared.hot.call(script, &call).await?;
+    let (changed, said) = said
+        .split_first()
+        .ok_or(StoreError::Damaged("a script answered nothing"))?;
+    if *changed != Value::Int(0) {
+        let delayed = groups.iter().flat_map(|group| group.0);
+        if let Some(due) = delayed.filter_map(|item| item.deliver_at).min() {
+            shard.delayed_until(due);
+            shared.delayed.notify_one();
+        }
+        for handler in shared.handlers().values() {
+            handler.news(shard.index);
+        }
+    }
+    if groups.iter().any(|group| !group.1.is_empty()) {
+        shared.outbox.notify_one();
+    }
+    said.iter().map(answer).collect()
+}
+
+fn call(
+    shared: &Shared,
+    shard: &Shard,
+    script: &Script,
+    groups: &[(&[Item], &[Item])],
+    bounded: bool,
+) -> Call {
+    let now = shared.clock.now();
+    let keys = &shard.keys;
+    let days: Vec<i64> = keys::days(now, shared.limits.retention).collect();
+    let mut names = vec![
+        keys.log(),
+        keys.counters(),
+        keys.types(),
+        keys.delayed(),
+        keys.delayed_bodies(),
+        keys.outbox(),
+    ];
+    names.extend(days.iter().map(|day| keys.ids(*day)));
+    names.extend(days.iter().map(|day| keys.idempotency(*day)));
+    let bound = |most: u64| {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        if bounded { most } else { -1 }
+    };
+    let mut call = script.with(&names);
+    call.arg(now.as_millis())
+        .arg(now.before(shared.limits.retention).as_millis())
+        .arg(bound(shared.limits.max_backlog))
+        .arg(bound(shared.limits.max_size))
+        .arg(days.len())
+        .arg(groups.len());
+    for (items, outs) in groups {
+        call.arg(items.len()).arg(outs.len());
+    }
+    for item in groups.iter().flat_map(|group| group.0) {
+        call.arg(&item.id.as_bytes()[..]);
+        fields(&mut call, item);
+        match item.deliver_at {
+            Some(due) => call.arg(due.as_millis()),
+            None => call.arg(""),
+        };
+    }
+    for item in groups.iter().flat_map(|group| group.1) {
+        fields(&mut call, item);
+    }
+    call
+}
+
+/// Type, key, metadata, payload, scope and payload digest.
+pub(super) fn fields(call: &mut Call, item: &Item) {
+    let (scope, payload) = match &item.idempotency {
+        Some((scope, payload)) => (&scope[..], &payload[..]),
+        None => (&[][..], &[][..]),
+    };
+    call.arg(item.ty.as_str())
+        .arg(item.key.as_ref().map_or(&[][..], |key| &key[..]))
+        .arg(&*item.meta)
+        .arg(&*item.data)
+        .arg(scope)
+        .arg(payload);
+}
+
+fn answer(said: &Value) -> Result<Answer, StoreError> {
+    let damaged = StoreError::Damaged("a script answered what it never does");
+    let Some((kind, rest)) = bytes(said).split_first() else {
+        return Err(damaged);
+    };
+    let id = || rest.try_into().ok().map(MessageId::from_bytes);
+    let found = match kind {
+        b'A' => Some(Answer::Accepted),
+        b'D' => id().map(Answer::Duplicate),
+        b'C' => id().map(Answer::Conflict),
+        b'F' => String::from_utf8_lossy(rest)
+            .split_once('\n')
+            .map(|(handler, figure)| Answer::Full(handler.to_owned(), figure.to_owned())),
+        _ => None,
+    };
+    found.ok_or(damaged)
 }

@@ -1,8 +1,13 @@
 //! One shard, as this node knows it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 
+use coordinator_message::Timestamp;
+use tokio::sync::{Notify, mpsc};
+
+use super::front::{self, Group};
 use super::keys::ShardKeys;
+use super::state::Shared;
 
 /// One partition of one lane.
 #[derive(Debug)]
@@ -12,7 +17,13 @@ pub(super) struct Shard {
     pub(super) lane: String,
     pub(super) partition: u32,
     pub(super) keys: ShardKeys,
+    /// A handler found nothing: whoever listens is to do so.
+    pub(super) armed: Notify,
     node: Mutex<Incarnation>,
+    publishes: OnceLock<mpsc::Sender<Group>>,
+    watched: Once,
+    /// When the next delayed message is due, as far as this node knows.
+    delayed: Mutex<Option<Timestamp>>,
     base: String,
 }
 
@@ -40,6 +51,10 @@ impl Shard {
                 number: 0,
                 alive: false,
             }),
+            armed: Notify::new(),
+            publishes: OnceLock::new(),
+            watched: Once::new(),
+            delayed: Mutex::default(),
             base: node.to_owned(),
         }
     }
@@ -71,6 +86,33 @@ impl Shard {
             alive: false,
         };
         true
+    }
+
+    /// The queue of publishes.
+    pub(super) fn publishes(self: &Arc<Self>, shared: &Arc<Shared>) -> &mpsc::Sender<Group> {
+        self.publishes
+            .get_or_init(|| front::publishes(shared, self))
+    }
+
+    /// Runs `start` the first time.
+    pub(super) fn watch(&self, start: impl FnOnce()) {
+        self.watched.call_once(start);
+    }
+
+    /// When the next delayed message is due.
+    pub(super) fn delayed(&self) -> Option<Timestamp> {
+        *self.delayed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One was accepted that is due then.
+    pub(super) fn delayed_until(&self, due: Timestamp) {
+        let mut next = self.delayed.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = Some(next.map_or(due, |known| known.min(due)));
+    }
+
+    /// What the log's server says.
+    pub(super) fn next_delayed(&self, due: Option<Timestamp>) {
+        *self.delayed.lock().unwrap_or_else(PoisonError::into_inner) = due;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Incarnation> {

@@ -1,13 +1,14 @@
 //! What one node knows in memory: its settings, connections, shards and open handlers.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use ::redis::Client;
 use coordinator_message::Timestamp;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::error::StoreError;
@@ -49,8 +50,10 @@ pub(super) struct Shared {
     unfit: Mutex<Option<String>>,
     /// Is there something in an outbox that this node put there?
     pub(super) outbox: tokio::sync::Notify,
-    /// Handlers and shards are looked at again at once.
-    pub(super) refresh: AtomicBool,
+    /// Something was accepted for later.
+    pub(super) delayed: tokio::sync::Notify,
+    /// What reads for handlers: it has to end before the rest is given back.
+    feeders: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// The shards that this node knows. An index never changes its meaning while the journal is open.
@@ -105,7 +108,8 @@ impl Shared {
             engine: Mutex::new(parts.engine),
             unfit: Mutex::default(),
             outbox: tokio::sync::Notify::new(),
-            refresh: AtomicBool::new(false),
+            delayed: tokio::sync::Notify::new(),
+            feeders: Mutex::default(),
         }
     }
 
@@ -165,6 +169,22 @@ impl Shared {
     pub(super) async fn closing(&self) {
         let mut closed = self.closed.subscribe();
         let _ = closed.wait_for(|closed| *closed).await;
+    }
+
+    /// Starts a task that [`Shared::fed`] waits for. It is to end once the journal is closed.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut feeders = self.feeders.lock().unwrap_or_else(PoisonError::into_inner);
+        feeders.push(tokio::spawn(task));
+    }
+
+    /// Returns once nothing is read any more.
+    pub(super) async fn fed(&self) {
+        let feeders =
+            std::mem::take(&mut *self.feeders.lock().unwrap_or_else(PoisonError::into_inner));
+        for feeder in feeders {
+            // It is only awaited to have ended.
+            let _ = feeder.await;
+        }
     }
 
     /// Wakes every handler that reads this shard: something may be there, or due.

@@ -1,0 +1,84 @@
+//! Messages whose time has come go into their log. Any node may do it, and twice is once.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use coordinator_message::Timestamp;
+use tracing::warn;
+
+use super::error::StoreError;
+use super::keys;
+use super::link::{Lazy, Script};
+use super::publish::LOG;
+use super::shard::Shard;
+use super::state::Shared;
+
+/// How often what other nodes accepted is looked for.
+const EVERY: Duration = Duration::from_secs(1);
+/// Messages in one step.
+const PAGE: u64 = 128;
+
+static PROMOTE: Lazy =
+    LazyLock::new(|| Script::new("allow-oom", &[LOG, include_str!("promote.lua")]));
+
+/// Runs until the journal is closed.
+pub(super) async fn run(shared: Arc<Shared>) {
+    loop {
+        for shard in shared.shards.all() {
+            if let Err(error) = promote(&shared, &shard).await {
+                warn!(lane = shard.lane, error = %error, "failed to deliver what was delayed; trying again");
+            }
+        }
+        let next = shared
+            .shards
+            .all()
+            .iter()
+            .filter_map(|shard| shard.delayed())
+            .min();
+        let due = async {
+            match next {
+                Some(due) => shared.clock.sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = due => {}
+            () = shared.delayed.notified() => {}
+            () = tokio::time::sleep(EVERY) => {}
+            () = shared.closing() => return,
+        }
+    }
+}
+
+/// Moves what is due in one shard.
+async fn promote(shared: &Shared, shard: &Shard) -> Result<(), StoreError> {
+    loop {
+        let keys = &shard.keys;
+        let now = shared.clock.now();
+        let names = [
+            keys.log(),
+            keys.counters(),
+            keys.types(),
+            keys.delayed(),
+            keys.delayed_bodies(),
+            keys.ids(keys::day(now)),
+        ];
+        let mut call = PROMOTE.with(&names);
+        call.arg(now.as_millis());
+        let (moved, next): (u64, String) = shared.hot.call(&PROMOTE, &call).await?;
+        #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds")]
+        shard.next_delayed(
+            next.parse::<f64>()
+                .ok()
+                .map(|next| Timestamp::from_millis(next as i64)),
+        );
+        if moved > 0 {
+            for handler in shared.handlers().values() {
+                handler.news(shard.index);
+            }
+        }
+        if moved < PAGE {
+            return Ok(());
+        }
+    }
+}
