@@ -1,21 +1,123 @@
 //! The Redis engine keeps what every engine promises, and what is its own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "conformance/suite.rs"]
+mod conformance;
+#[path = "redis/harness.rs"]
+mod harness;
 #[path = "redis/server.rs"]
 mod server;
 
+use std::sync::Arc;
+
+use conformance::Harness;
+use coordinator_journal::redis::{OpenError, RedisJournal, RedisOptions};
+use coordinator_journal::{Durability, Journal};
+use harness::RedisHarness;
 use server::{Server, Settings};
 
-#[test]
-fn a_server_starts_is_killed_and_comes_back() {
-    for cluster in [false, true] {
-        let server = Server::start(Settings { cluster, ..Settings::default() });
-        server.command(&["SET", "a", "1"]);
-        server.freeze();
-        server.thaw();
-        server.kill();
-        server.restart();
-        assert!(server.command(&["GET", "a"]).contains("1"));
-        println!("{} {}", server.url(), server.url_of("a", "b"));
+conformance!(RedisHarness::plain());
+
+/// The server refuses what a cluster would.
+mod in_a_cluster {
+    use crate::conformance;
+    use crate::harness::RedisHarness;
+
+    conformance!(RedisHarness::cluster());
+}
+
+/// Opens a journal on a server with these settings.
+async fn opened(
+    settings: Settings,
+    options: impl FnOnce(&mut RedisOptions),
+) -> Result<String, OpenError> {
+    let harness = RedisHarness::on(Arc::new(Server::start(settings)), 1);
+    let mut asked = harness.options(conformance::roomy());
+    options(&mut asked);
+    let journal = RedisJournal::open(asked).await?;
+    let engine = journal.stats().await.unwrap().engine;
+    journal.close().await;
+    Ok(engine)
+}
+
+#[tokio::test]
+async fn a_server_that_would_evict_messages_is_refused() {
+    let evicting = Settings {
+        policy: "allkeys-lru",
+        ..Settings::default()
+    };
+    let refused = opened(evicting, |_| {}).await.unwrap_err();
+    let text = refused.to_string();
+    assert!(text.contains("`allkeys-lru`") && text.contains("noeviction"), "{text}");
+}
+
+#[tokio::test]
+async fn strict_needs_every_write_synced_and_relaxed_says_what_there_is() {
+    for (appendfsync, said) in [(Some("everysec"), "appendfsync everysec"), (None, "appendonly no")] {
+        let settings = Settings {
+            appendfsync,
+            ..Settings::default()
+        };
+        let refused = opened(settings.clone(), |_| {}).await.unwrap_err();
+        assert!(matches!(refused, OpenError::Unfit { .. }), "{refused}");
+        assert!(refused.to_string().contains(said), "{refused}");
+        let relaxed = |options: &mut RedisOptions| options.durability = Durability::Relaxed;
+        let engine = opened(settings, relaxed).await.unwrap();
+        assert!(engine.contains(said), "{engine}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_its_settings_to_itself_is_believed_when_the_operator_says_so() {
+    let harness = RedisHarness::plain();
+    harness.may("-config");
+    let options = harness.options(conformance::roomy());
+    let refused = RedisJournal::open(options.clone()).await.unwrap_err();
+    assert!(refused.to_string().contains("not told"), "{refused}");
+    let journal = RedisJournal::open(RedisOptions {
+        asserted: true,
+        ..options
+    })
+    .await
+    .unwrap();
+    journal.probe().await.unwrap();
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn nothing_is_accepted_while_the_server_syncs_less_than_was_promised() {
+    let server = Arc::new(Server::start(Settings::default()));
+    let harness = RedisHarness::on(server.clone(), 1);
+    let journal = harness.open(conformance::roomy()).await;
+    journal.probe().await.unwrap();
+    server.command(&["CONFIG", "SET", "appendfsync", "everysec"]);
+    assert!(journal.probe().await.is_err());
+    let refused = journal.publish(vec![conformance::message(conformance::PAID, "1")]).await;
+    assert!(refused.is_err());
+    server.command(&["CONFIG", "SET", "appendfsync", "always"]);
+    journal.probe().await.unwrap();
+    conformance::publish(&*journal, conformance::message(conformance::PAID, "1")).await;
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_was_killed_has_what_it_accepted_and_is_found_again() {
+    let server = Arc::new(Server::start(Settings::default()));
+    let harness = RedisHarness::on(server.clone(), 1);
+    let journal = harness.open(conformance::roomy()).await;
+    let id = conformance::publish(&*journal, conformance::message(conformance::PAID, "1"))
+        .await
+        .id;
+    server.kill();
+    assert!(journal.probe().await.is_err());
+    server.restart();
+    // The user was not in a file: a new one of the same name.
+    for rule in ["on", ">secret", "~*", "&*", "+@all"] {
+        harness.may(rule);
+    }
+    while journal.probe().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert!(journal.message(id).await.unwrap().is_some());
+    journal.close().await;
 }
