@@ -17,7 +17,7 @@ use coordinator_context::{Plugin, PluginHandler, Publisher, Services, Target};
 use coordinator_dispatch::{DispatchOptions, Dispatcher, StartError};
 use coordinator_egress::{Egress, EgressOptions};
 use coordinator_gateway::auth::ApiKeys;
-use coordinator_gateway::{Listening, PluginStatus, Probe, RouteTable, State};
+use coordinator_gateway::{Bulk, Listening, PluginStatus, Probe, RouteTable, State, Tails};
 use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
 use coordinator_journal::{HandlerSpec, Journal, Limits, SystemClock};
 use coordinator_telemetry::Guard;
@@ -37,6 +37,8 @@ pub(crate) struct App {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) plugins: Vec<Arc<Plugin>>,
+    /// To be closed before the server is stopped.
+    pub(crate) tails: Tails,
 }
 
 impl App {
@@ -59,6 +61,7 @@ impl App {
         let routes = routes(&house, &wiring)?;
         let dispatcher = start_dispatch(config, &house, &wiring, Arc::clone(&journal)).await?;
         let dispatcher = Arc::new(dispatcher);
+        let tails = Tails::default();
         let state = State {
             publisher,
             routes,
@@ -69,6 +72,8 @@ impl App {
             body_timeout: BODY_TIMEOUT,
             route_timeout: config.dispatch.timeout,
             probe: Probe::default(),
+            bulk: Bulk::default(),
+            tails: tails.clone(),
             metrics: Box::new(move || telemetry.render_metrics()),
         };
         let server = &config.server;
@@ -85,6 +90,7 @@ impl App {
             dispatcher,
             journal,
             plugins: house.running(),
+            tails,
         })
     }
 }

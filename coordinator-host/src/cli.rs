@@ -1,8 +1,10 @@
 //! The command line: what there is to say to `coordinator`, and which file answers it.
 
+mod bulk;
 mod check;
 mod client;
 mod config;
+mod confirm;
 mod dead_letters;
 pub mod exit;
 mod handlers;
@@ -12,6 +14,7 @@ mod messages;
 mod options;
 mod output;
 mod plugin;
+mod progress;
 mod serve;
 mod webhook;
 
@@ -45,13 +48,13 @@ enum Command {
     /// Lists, inspects, locks and begins plugins
     #[command(subcommand)]
     Plugin(plugin::Plugin),
-    /// Publishes, finds and replays messages
+    /// Publishes, finds, follows, replays and discards messages
     #[command(subcommand)]
     Messages(messages::Messages),
-    /// Finds and replays deliveries that were given up
+    /// Finds, replays and discards deliveries that were given up
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
-    /// Lists, pauses and resumes handlers
+    /// Lists, pauses and resumes handlers, and lets them skip
     #[command(subcommand)]
     Handlers(handlers::Handlers),
     /// Signs and verifies webhooks, without a host

@@ -50,6 +50,7 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         dispatcher,
         journal,
         plugins,
+        tails,
     } = App::start(&config, telemetry).await?;
     let address = listening.address;
     tracing::info!(
@@ -75,6 +76,7 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
         patience_s = patience.as_secs(),
         "stopping: no new requests or deliveries, what runs is finished"
     );
+    tails.close();
     let drain = async {
         // Both at once, within one `drain_timeout`. What requests still publish is delivered after the next start.
         let ((), report) = tokio::join!(server.stop(true), dispatcher.drain(patience));

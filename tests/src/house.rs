@@ -1,6 +1,6 @@
 //! A running house: the host, what it wrote, and the world around it.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -172,12 +172,18 @@ impl TestHouse {
     /// Runs `coordinator` with these arguments in the house's folder, to its end. It finds the host and the key.
     #[must_use]
     pub fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::of(self.command(arguments))
+    }
+
+    /// The same, for a command that does not end by itself.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = coordinator(self.folder.path());
         command.args(arguments).env("COORDINATOR_KEY", API_KEY);
         if self.is_running() {
             command.env("COORDINATOR_URL", self.url());
         }
-        Ended::of(command)
+        command
     }
 
     /// The test ends with this many dead letters.

@@ -20,7 +20,7 @@ pub use house::{Door, TestHouse};
 pub use log::Log;
 pub use patience::eventually;
 pub use payment::Payment;
-pub use process::{Ended, built};
+pub use process::{Ended, built, interrupt};
 
 /// The API key of every test house.
 pub const API_KEY: &str = "tests-key-c3d4e5f6";

@@ -41,6 +41,15 @@ pub(crate) fn coordinator(folder: &Path) -> Command {
     command
 }
 
+/// Ctrl-C, for a command of a test's own.
+///
+/// # Panics
+///
+/// If it has ended.
+pub fn interrupt(command: &Child) {
+    kill_process(Pid::from_child(command), Signal::INT).expect("it runs, and is ours");
+}
+
 /// How a command ended.
 #[derive(Debug)]
 pub struct Ended {

@@ -182,11 +182,18 @@ fn the_api_asks_for_its_key() {
         ("POST", "/api/v1/messages".to_owned()),
         ("GET", format!("/api/v1/messages/{id}")),
         ("POST", format!("/api/v1/messages/{id}/replay")),
+        ("POST", format!("/api/v1/messages/{id}/discard")),
+        ("GET", "/api/v1/messages/tail".to_owned()),
+        ("POST", "/api/v1/replays".to_owned()),
         ("GET", "/api/v1/dead-letters".to_owned()),
         ("POST", format!("/api/v1/dead-letters/{id}/replay")),
+        ("POST", format!("/api/v1/dead-letters/{id}/discard")),
+        ("POST", "/api/v1/dead-letters/replay".to_owned()),
+        ("POST", "/api/v1/dead-letters/discard".to_owned()),
         ("GET", "/api/v1/handlers".to_owned()),
         ("POST", "/api/v1/handlers/lms.enrol/pause".to_owned()),
         ("POST", "/api/v1/handlers/lms.enrol/resume".to_owned()),
+        ("POST", "/api/v1/handlers/lms.enrol/skip".to_owned()),
         ("GET", "/api/v1/plugins".to_owned()),
     ];
     let near = format!("Bearer {}", &API_KEY[..API_KEY.len() - 1]);

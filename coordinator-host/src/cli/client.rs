@@ -1,21 +1,30 @@
 //! A small blocking client of the host's HTTP API, and its refusals in an operator's words.
 
+use std::io::{self, Read as _};
+
 use coordinator_config::Secret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use url::Url;
 
 use super::exit::{Failure, PROBLEMS, UNAVAILABLE};
 
 /// Seconds to wait for one answer; the slowest, a publish, waits for a disk.
 const PATIENCE_S: u64 = 30;
+/// The same, where the host works on many messages before it answers.
+const LONG_PATIENCE_S: u64 = 30 * 60;
 /// Longest head of an answer that is read.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Longest refusal that is read of an answer without an end.
+const MAX_REFUSAL_BYTES: u64 = 64 * 1024;
 
 /// The API of one host.
+#[derive(Clone)]
 pub(crate) struct Client {
     base: Url,
     key: Option<Secret>,
+    patience_s: u64,
 }
 
 /// An answer of the host.
@@ -29,6 +38,16 @@ pub(crate) struct Body {
     pub(crate) content_type: &'static str,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) text: String,
+}
+
+impl Body {
+    pub(crate) fn json(value: &Value) -> Self {
+        Self {
+            content_type: "application/json",
+            idempotency_key: None,
+            text: value.to_string(),
+        }
+    }
 }
 
 /// A call did not bring what was asked for.
@@ -85,8 +104,8 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn is_not_found(&self) -> bool {
-        self.status == 404
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.status == 503
     }
 
     fn sentence(&self) -> String {
@@ -121,7 +140,19 @@ impl From<CallError> for Failure {
 
 impl Client {
     pub(crate) fn new(base: Url, key: Option<Secret>) -> Self {
-        Self { base, key }
+        Self {
+            base,
+            key,
+            patience_s: PATIENCE_S,
+        }
+    }
+
+    /// For answers that take long.
+    pub(crate) fn patient(self) -> Self {
+        Self {
+            patience_s: LONG_PATIENCE_S,
+            ..self
+        }
     }
 
     /// Asks for `/api/v1/PATH`, each segment encoded; filters without a value are left out.
@@ -130,15 +161,32 @@ impl Client {
         path: &[&str],
         filters: &[(&str, Option<String>)],
     ) -> Result<Reply, CallError> {
-        let mut url = self.at(path);
-        let given: Vec<_> = filters
-            .iter()
-            .filter_map(|(name, value)| Some((name, value.as_ref()?)))
-            .collect();
-        if !given.is_empty() {
-            url.query_pairs_mut().extend_pairs(given);
-        }
+        let url = self.filtered(path, filters);
         self.send(minreq::get(url.as_str()), &url)
+    }
+
+    /// The same, answered line by line, without an end; who reads it watches for silence.
+    pub(crate) fn follow(
+        &self,
+        path: &[&str],
+        filters: &[(&str, Option<String>)],
+    ) -> Result<impl io::Read + use<>, CallError> {
+        let url = self.filtered(path, filters);
+        let request = self.signed(minreq::get(url.as_str()), "text/event-stream");
+        let mut answer = request
+            .send_lazy()
+            .map_err(|error| self.unreachable(error))?;
+        let status = answer.status_code;
+        if (200..300).contains(&status) {
+            return Ok(answer);
+        }
+        let mut text = String::new();
+        // A refusal that breaks off says what it has said.
+        let _ = answer
+            .by_ref()
+            .take(MAX_REFUSAL_BYTES)
+            .read_to_string(&mut text);
+        Err(self.refused(status, &url, &text))
     }
 
     /// Posts to `/api/v1/PATH`.
@@ -171,20 +219,23 @@ impl Client {
         url
     }
 
-    fn send(&self, request: minreq::Request, url: &Url) -> Result<Reply, CallError> {
-        let mut request = request
-            .with_timeout(PATIENCE_S)
-            .with_max_headers_size(MAX_HEAD_BYTES)
-            // A redirect would take the key along.
-            .with_follow_redirects(false)
-            .with_header("accept", "application/json");
-        if let Some(key) = &self.key {
-            request = request.with_header("authorization", format!("Bearer {}", key.expose()));
+    fn filtered(&self, path: &[&str], filters: &[(&str, Option<String>)]) -> Url {
+        let mut url = self.at(path);
+        let given: Vec<_> = filters
+            .iter()
+            .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+            .collect();
+        if !given.is_empty() {
+            url.query_pairs_mut().extend_pairs(given);
         }
-        let answer = request.send().map_err(|source| CallError::Unreachable {
-            url: self.name(),
-            source,
-        })?;
+        url
+    }
+
+    fn send(&self, request: minreq::Request, url: &Url) -> Result<Reply, CallError> {
+        let request = self
+            .signed(request, "application/json")
+            .with_timeout(self.patience_s);
+        let answer = request.send().map_err(|error| self.unreachable(error))?;
         let status = answer.status_code;
         let text = String::from_utf8_lossy(answer.as_bytes()).into_owned();
         match status {
@@ -192,8 +243,33 @@ impl Client {
                 url: url.to_string(),
                 text,
             }),
-            401 => Err(self.unauthorised(&text)),
-            _ => Err(refusal(status, url, &text)),
+            _ => Err(self.refused(status, url, &text)),
+        }
+    }
+
+    fn signed(&self, request: minreq::Request, accept: &str) -> minreq::Request {
+        let request = request
+            .with_max_headers_size(MAX_HEAD_BYTES)
+            // A redirect would take the key along.
+            .with_follow_redirects(false)
+            .with_header("accept", accept);
+        match &self.key {
+            Some(key) => request.with_header("authorization", format!("Bearer {}", key.expose())),
+            None => request,
+        }
+    }
+
+    fn unreachable(&self, source: minreq::Error) -> CallError {
+        CallError::Unreachable {
+            url: self.name(),
+            source,
+        }
+    }
+
+    fn refused(&self, status: u16, url: &Url, text: &str) -> CallError {
+        match status {
+            401 => self.unauthorised(text),
+            _ => refusal(status, url, text),
         }
     }
 

@@ -1,19 +1,17 @@
-//! `coordinator dead-letters`: what was given up, why, and trying it again once the cause is mended.
-
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+//! `coordinator dead-letters`: what was given up, why, and trying it again once the cause is mended, or never.
 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
-use super::client::{CallError, Client};
-use super::exit::{Failure, OK, PROBLEMS, USAGE};
+use super::bulk::{Bulk, Manner};
+use super::confirm::confirmed;
+use super::exit::{Failure, OK, PROBLEMS};
+use super::messages::again::discard_each;
 use super::messages::show::{self, Message};
 use super::messages::{Item, Page, Paging, Period, more, replay, say_scheduled};
 use super::options::{Format, Options};
-use super::output::{self, PrintError};
-
-/// Dead letters that one request asks for while all are replayed.
-const PAGE: u32 = 100;
+use super::output;
 
 /// Talks to the host's API about dead letters.
 #[derive(Debug, Subcommand)]
@@ -27,6 +25,8 @@ pub(crate) enum DeadLetters {
     },
     /// Delivers dead letters again.
     Replay(Replay),
+    /// Takes dead letters off the list for good.
+    Discard(Discard),
 }
 
 /// Which dead letters.
@@ -51,20 +51,40 @@ pub(crate) struct List {
     paging: Paging,
 }
 
-/// Which to deliver again.
+/// Some by their ids, or all that fit.
 #[derive(Debug, Args)]
-pub(crate) struct Replay {
-    /// The message's id.
-    #[arg(required_unless_present = "all", conflicts_with_all = ["all", "ty", "since", "until"])]
-    id: Option<String>,
+pub(crate) struct Chosen {
+    /// The messages' ids.
+    #[arg(
+        required_unless_present_any = ["all", "plan", "handler", "ty", "since", "until"],
+        conflicts_with_all = ["all", "plan", "dry_run", "ty", "since", "until"]
+    )]
+    ids: Vec<String>,
     /// Every dead letter that the filters leave.
     #[arg(long)]
     all: bool,
-    /// Without asking.
-    #[arg(long)]
-    yes: bool,
     #[command(flatten)]
     filters: Filters,
+    #[command(flatten)]
+    manner: Manner,
+}
+
+/// Which to deliver again.
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// At most so many deliveries in a second.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(conflicts_with = "ids")]
+    rate: Option<u32>,
+}
+
+/// Which not to deliver any more.
+#[derive(Debug, Args)]
+pub(crate) struct Discard {
+    #[command(flatten)]
+    chosen: Chosen,
 }
 
 #[derive(Deserialize)]
@@ -88,32 +108,28 @@ struct Cause {
 #[error("no delivery of `{0}` is a dead letter\n  (see `coordinator messages show {0}`)")]
 struct NotDead(String);
 
-/// `--all` without a person to ask.
-#[derive(Debug, thiserror::Error)]
-#[error("nobody is here to confirm `--all`\n  (add --yes)")]
-struct Unconfirmed;
-
 impl DeadLetters {
     pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
         match self {
             Self::List(list) => list.run(options),
             Self::Show { id } => show(id, options),
             Self::Replay(replay) => replay.run(options),
+            Self::Discard(discard) => discard.run(options),
         }
     }
 }
 
 impl Filters {
-    fn pairs(&self, period: &Period) -> Vec<(&'static str, Option<String>)> {
+    fn pairs(&self) -> Vec<(&'static str, Option<String>)> {
         let mut pairs = vec![("handler", self.handler.clone()), ("type", self.ty.clone())];
-        pairs.extend(period.filters());
+        pairs.extend(self.period.filters());
         pairs
     }
 }
 
 impl List {
     fn run(&self, options: &Options) -> Result<u8, Failure> {
-        let mut filters = self.filters.pairs(&self.filters.period);
+        let mut filters = self.filters.pairs();
         filters.extend(self.paging.filters());
         let reply = options.client()?.get(&["dead-letters"], &filters)?;
         if options.output == Format::Json {
@@ -163,61 +179,59 @@ fn show(id: &str, options: &Options) -> Result<u8, Failure> {
 
 impl Replay {
     fn run(&self, options: &Options) -> Result<u8, Failure> {
+        let Chosen { ids, filters, .. } = &self.chosen;
+        if ids.is_empty() {
+            return self.chosen.all("replay", "Replay", self.rate, options);
+        }
         let client = options.client()?;
-        let scheduled = match &self.id {
-            Some(id) => replay(&client, "dead-letters", id, self.filters.handler.as_deref())?,
-            None => {
-                if !self.yes && !self.confirm()? {
-                    output::note("nothing was replayed")?;
-                    return Ok(OK);
-                }
-                self.replay_all(&client)?
-            }
-        };
+        let mut scheduled = 0;
+        for id in ids {
+            scheduled += replay(&client, "dead-letters", id, filters.handler.as_deref())?;
+        }
         say_scheduled(scheduled, options)?;
         Ok(OK)
     }
+}
 
-    fn confirm(&self) -> Result<bool, Failure> {
-        let mut input = io::stdin().lock();
-        if !input.is_terminal() {
-            return Err(Failure::new(USAGE, Unconfirmed));
+impl Discard {
+    fn run(&self, options: &Options) -> Result<u8, Failure> {
+        let Chosen {
+            ids,
+            filters,
+            manner,
+            ..
+        } = &self.chosen;
+        if ids.is_empty() {
+            return self.chosen.all("discard", "Discard", None, options);
         }
-        let whose = self.filters.handler.as_deref().unwrap_or("every handler");
-        let mut asking = io::stderr().lock();
-        write!(asking, "Replay the dead letters of {whose}? [y/N] ").map_err(PrintError::from)?;
-        let mut answer = String::new();
-        input.read_line(&mut answer).map_err(PrintError::from)?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+        let question = format!("Discard the dead letters of {} messages?", ids.len());
+        if !confirmed(&question, manner.yes)? {
+            return Ok(OK);
+        }
+        discard_each("dead-letters", ids, filters.handler.as_deref(), options)
     }
+}
 
-    /// Page by page, of those that had died when it began: what dies again is not tried for ever.
-    fn replay_all(&self, client: &Client) -> Result<u64, CallError> {
-        let mut filters = self.filters.pairs(&self.filters.period.until_now());
-        filters.push(("limit", Some(PAGE.to_string())));
-        let mut scheduled = 0;
-        let mut cursor = None;
-        loop {
-            let mut asked = filters.clone();
-            asked.push(("cursor", cursor));
-            let page: Page<DeadLetter> = client.get(&["dead-letters"], &asked)?.read()?;
-            for dead in page.items {
-                match replay(
-                    client,
-                    "dead-letters",
-                    &dead.message.id,
-                    Some(&dead.handler),
-                ) {
-                    Ok(more) => scheduled += more,
-                    // Retention, or somebody else, was faster.
-                    Err(CallError::Refused(problem)) if problem.is_not_found() => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(scheduled);
-            }
-        }
+impl Chosen {
+    /// Those that had died when it began: what dies again is not tried for ever.
+    fn all(
+        &self,
+        place: &str,
+        verb: &'static str,
+        rate: Option<u32>,
+        options: &Options,
+    ) -> Result<u8, Failure> {
+        let pairs = self.filters.pairs().into_iter();
+        let filter: Map<String, Value> = pairs
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.into())))
+            .collect();
+        let bulk = Bulk {
+            path: &["dead-letters", place],
+            verb,
+            chosen: json!({ "filter": filter }),
+            rate,
+            manner: &self.manner,
+        };
+        bulk.run(options)
     }
 }

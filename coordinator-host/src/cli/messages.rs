@@ -1,8 +1,10 @@
-//! `coordinator messages`: publish one, find some, look at one, deliver one again.
+//! `coordinator messages`: publish one, find some, follow them, look at one, deliver some again or not at all.
 
+pub(super) mod again;
 mod filter;
 mod publish;
 pub(super) mod show;
+mod tail;
 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -12,7 +14,7 @@ use super::client::{Body, CallError, Client};
 use super::exit::{Failure, OK};
 use super::options::{Format, Options};
 use super::output;
-pub(super) use filter::{Paging, Period};
+pub(super) use filter::{Choice, Paging, Period};
 
 /// Talks to the host's API about messages.
 #[derive(Debug, Subcommand)]
@@ -29,42 +31,24 @@ pub(crate) enum Messages {
         #[arg(long)]
         payload: bool,
     },
-    /// Delivers a message again to every handler of its type, or to one.
-    Replay(Replay),
+    /// Prints messages as they are accepted, until Ctrl-C.
+    Tail(tail::Tail),
+    /// Delivers messages again, by their ids or by what they are, to every handler of their type or to one.
+    Replay(again::Replay),
+    /// Settles messages without delivering them: what waits, is parked, or was given up.
+    Discard(again::Discard),
 }
 
-/// Which messages.
+/// A page of messages.
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Only of this type.
-    #[arg(long = "type", value_name = "TYPE")]
-    ty: Option<String>,
-    /// Only in this state.
-    #[arg(long)]
-    state: Option<String>,
+    #[command(flatten)]
+    choice: Choice,
     /// Only with a delivery to this handler, such as `lms.enrol`.
     #[arg(long)]
     handler: Option<String>,
-    /// Only with this ordering key.
-    #[arg(long)]
-    key: Option<String>,
-    /// Only those that descend from one cause.
-    #[arg(long, value_name = "ID")]
-    correlation: Option<String>,
-    #[command(flatten)]
-    period: Period,
     #[command(flatten)]
     paging: Paging,
-}
-
-/// What to deliver again.
-#[derive(Debug, Args)]
-pub(crate) struct Replay {
-    /// The message's id.
-    id: String,
-    /// Only to this handler, such as `lms.enrol`.
-    #[arg(long)]
-    handler: Option<String>,
 }
 
 /// One page of a list.
@@ -88,6 +72,10 @@ pub(super) struct Item {
     pub(super) cause: Option<String>,
     pub(super) state: Option<String>,
     pub(super) accepted: Option<String>,
+    #[serde(default)]
+    pub(super) deliver_at: Option<String>,
+    #[serde(default)]
+    pub(super) payload_dropped: bool,
 }
 
 impl Messages {
@@ -96,21 +84,17 @@ impl Messages {
             Self::Publish(publish) => publish.run(options),
             Self::List(list) => list.run(options),
             Self::Show { id, payload } => show::message(id, *payload, options),
+            Self::Tail(tail) => tail.run(options),
             Self::Replay(replay) => replay.run(options),
+            Self::Discard(discard) => discard.run(options),
         }
     }
 }
 
 impl List {
     fn run(&self, options: &Options) -> Result<u8, Failure> {
-        let mut filters = vec![
-            ("type", self.ty.clone()),
-            ("state", self.state.clone()),
-            ("handler", self.handler.clone()),
-            ("key", self.key.clone()),
-            ("correlation", self.correlation.clone()),
-        ];
-        filters.extend(self.period.filters());
+        let mut filters = self.choice.filters();
+        filters.push(("handler", self.handler.clone()));
         filters.extend(self.paging.filters());
         let reply = options.client()?.get(&["messages"], &filters)?;
         if options.output == Format::Json {
@@ -141,15 +125,6 @@ pub(super) fn more(next: Option<&str>) -> Result<(), output::PrintError> {
     }
 }
 
-impl Replay {
-    fn run(&self, options: &Options) -> Result<u8, Failure> {
-        let client = options.client()?;
-        let scheduled = replay(&client, "messages", &self.id, self.handler.as_deref())?;
-        say_scheduled(scheduled, options)?;
-        Ok(OK)
-    }
-}
-
 /// Asks for new deliveries of a message, found under `place`; answers how many there will be.
 pub(super) fn replay(
     client: &Client,
@@ -165,12 +140,7 @@ pub(super) fn replay(
         Some(handler) => json!({ "handler": handler }),
         None => json!({}),
     };
-    let body = Body {
-        content_type: "application/json",
-        idempotency_key: None,
-        text: wanted.to_string(),
-    };
-    let reply = client.post(&[place, id, "replay"], Some(body))?;
+    let reply = client.post(&[place, id, "replay"], Some(Body::json(&wanted)))?;
     Ok(reply.read::<Scheduled>()?.scheduled)
 }
 

@@ -74,6 +74,11 @@ fn no_host_exits_with_69_and_says_how_to_start_one() {
         &["messages", "list"][..],
         &["dead-letters", "list"],
         &["handlers", "pause", "lms.enrol"],
+        &["handlers", "skip", "lms.enrol", "--yes"],
+        &["messages", "tail"],
+        &["messages", "replay", "--all", "--dry-run"],
+        &["messages", "discard", "ID", "--yes"],
+        &["dead-letters", "discard", "--all", "--yes"],
         &["plugin", "list"],
     ] {
         // Port 9 is that of the discard service, which nobody runs.
@@ -113,22 +118,29 @@ fn json_is_what_the_api_answers_and_a_refusal_names_its_code() {
     ];
     let unknown = run(&publish).exits(1);
     assert!(unknown.err.contains("[unknown-type]"), "{unknown:#?}");
-    run(&["handlers", "pause", "lms.enrol"]).exits(1);
+    let nobody = run(&["handlers", "pause", "lms.enrol"]).exits(1);
+    assert!(nobody.err.contains("[no-such-handler]"), "{nobody:#?}");
+    run(&["handlers", "skip", "lms.enrol", "--yes"]).exits(1);
+    run(&["messages", "tail", "--cursor", "odd"]).exits(1);
     run(&["messages", "show", "01a2038f-1f44-7f78-987c-3ef45bef987a"]).exits(1);
 }
 
 #[test]
-fn replaying_everything_is_confirmed_by_a_person_or_by_yes() {
+fn what_cannot_be_taken_back_is_confirmed_by_a_person_or_by_yes() {
     let host = Host::start();
-    let asked = host
-        .run(Some("hunter2"), &["dead-letters", "replay", "--all"])
-        .exits(64);
-    assert!(asked.err.contains("--yes"), "{asked:#?}");
-    let told = host
-        .run(
-            Some("hunter2"),
-            &["dead-letters", "replay", "--all", "--yes"],
-        )
-        .exits(0);
-    assert_eq!(told.out, "scheduled deliveries: 0\n");
+    let run = |arguments: &[&str]| host.run(Some("hunter2"), arguments);
+    let id = "01a2038f-1f44-7f78-987c-3ef45bef987a";
+    for destructive in [
+        &["messages", "discard", id][..],
+        &["dead-letters", "discard", id],
+        &["handlers", "skip", "lms.enrol"],
+    ] {
+        let asked = run(destructive).exits(64);
+        assert!(asked.err.contains("--yes"), "{asked:#?}");
+        run(&[destructive, &["--yes"]].concat()).exits(1);
+    }
+    for verb in ["replay", "discard"] {
+        let told = run(&["dead-letters", verb, "--all", "--yes"]).exits(0);
+        assert!(told.out.ends_with("deliveries: 0\n"), "{told:#?}");
+    }
 }

@@ -16,6 +16,17 @@ fn bad_usage_exits_with_64_and_help_with_0() {
         &["messages", "list", "--url", "ftp://host"],
         &["messages", "publish", "--type", "not a type"],
         &["dead-letters", "replay"],
+        &["dead-letters", "discard"],
+        &["messages", "replay"],
+        &[
+            "messages",
+            "replay",
+            "ID",
+            "--type",
+            "org.example.order.placed.v1",
+        ],
+        &["messages", "replay", "--all", "--rate", "0"],
+        &["messages", "discard"],
     ] {
         let ended = folder.run(wrong).exits(64);
         assert!(ended.out.is_empty() && !ended.err.is_empty(), "{ended:#?}");

@@ -6,11 +6,15 @@ mod messages;
 mod plugins;
 mod publish;
 mod query;
+mod selected;
+mod tail;
 mod view;
 
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route, web};
+use serde::de::DeserializeOwned;
 
-use crate::Problem;
+use crate::state::State;
+use crate::{Problem, body};
 
 /// The paths of the API.
 pub(crate) fn configure(scope: &mut web::ServiceConfig) {
@@ -18,24 +22,49 @@ pub(crate) fn configure(scope: &mut web::ServiceConfig) {
         web::get().to(messages::list),
         web::post().to(publish::publish),
     ];
-    let show = [web::get().to(messages::show)];
-    let replay = [web::post().to(messages::replay)];
-    let dead_letters = [web::get().to(dead_letters::list)];
-    let replay_dead = [web::post().to(dead_letters::replay)];
-    let handlers = [web::get().to(handlers::list)];
-    let pause = [web::post().to(handlers::pause)];
-    let resume = [web::post().to(handlers::resume)];
-    let plugins = [web::get().to(plugins::list)];
+    let get = |path, route: Route| resource(path, "GET", [route]);
+    let post = |path, route: Route| resource(path, "POST", [route]);
     scope
         .service(resource("/messages", "GET, POST", messages))
-        .service(resource("/messages/{id}", "GET", show))
-        .service(resource("/messages/{id}/replay", "POST", replay))
-        .service(resource("/dead-letters", "GET", dead_letters))
-        .service(resource("/dead-letters/{id}/replay", "POST", replay_dead))
-        .service(resource("/handlers", "GET", handlers))
-        .service(resource("/handlers/{id}/pause", "POST", pause))
-        .service(resource("/handlers/{id}/resume", "POST", resume))
-        .service(resource("/plugins", "GET", plugins))
+        .service(get("/messages/tail", web::get().to(tail::tail)))
+        .service(get("/messages/{id}", web::get().to(messages::show)))
+        .service(post(
+            "/messages/{id}/replay",
+            web::post().to(messages::replay),
+        ))
+        .service(post(
+            "/messages/{id}/discard",
+            web::post().to(messages::discard),
+        ))
+        .service(post("/replays", web::post().to(selected::replay)))
+        .service(get("/dead-letters", web::get().to(dead_letters::list)))
+        .service(post(
+            "/dead-letters/replay",
+            web::post().to(selected::replay_dead),
+        ))
+        .service(post(
+            "/dead-letters/discard",
+            web::post().to(selected::discard_dead),
+        ))
+        .service(post(
+            "/dead-letters/{id}/replay",
+            web::post().to(dead_letters::replay),
+        ))
+        .service(post(
+            "/dead-letters/{id}/discard",
+            web::post().to(dead_letters::discard),
+        ))
+        .service(get("/handlers", web::get().to(handlers::list)))
+        .service(post(
+            "/handlers/{id}/pause",
+            web::post().to(handlers::pause),
+        ))
+        .service(post(
+            "/handlers/{id}/resume",
+            web::post().to(handlers::resume),
+        ))
+        .service(post("/handlers/{id}/skip", web::post().to(handlers::skip)))
+        .service(get("/plugins", web::get().to(plugins::list)))
         .default_service(web::to(nothing));
 }
 
@@ -51,6 +80,21 @@ pub(crate) fn resource<const N: usize>(
     };
     let resource = web::resource(path).default_service(web::to(others));
     routes.into_iter().fold(resource, Resource::route)
+}
+
+/// A body of JSON; `expected` says to who sent another what it should be.
+async fn read_json<T: DeserializeOwned>(
+    state: &State,
+    request: &HttpRequest,
+    payload: web::Payload,
+    limit: usize,
+    expected: &str,
+) -> Result<T, Problem> {
+    let body = body::read(request, payload, limit, state.body_timeout).await?;
+    serde_json::from_slice(&body).map_err(|error| {
+        let detail = format!("expected {expected}: {error}");
+        Problem::bad_request("malformed-body", detail)
+    })
 }
 
 async fn nothing() -> Result<HttpResponse, Problem> {

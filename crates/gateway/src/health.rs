@@ -24,15 +24,20 @@ pub(crate) async fn live() -> HttpResponse {
 
 /// It can take messages. `?verbose` shows each check.
 pub(crate) async fn ready(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
-    let checks = checks(&state).await;
-    let status = ["failed", "degraded"]
-        .into_iter()
-        .find(|bad| checks.iter().any(|check| check.status == *bad));
-    let mut body = json!({"status": status.unwrap_or("ok")});
     let verbose = request
         .query_string()
         .split('&')
         .any(|pair| pair == "verbose" || pair.starts_with("verbose="));
+    let mut checks = checks(&state).await;
+    if let (true, Some(journal)) = (verbose, checks.first_mut())
+        && journal.detail.is_none()
+    {
+        journal.detail = state.probe.engine(state.publisher.journal()).await;
+    }
+    let status = ["failed", "degraded"]
+        .into_iter()
+        .find(|bad| checks.iter().any(|check| check.status == *bad));
+    let mut body = json!({"status": status.unwrap_or("ok")});
     if verbose || status.is_some() {
         body["checks"] = json!(checks);
     }
@@ -74,6 +79,7 @@ pub(crate) async fn metrics(state: web::Data<State>) -> HttpResponse {
         .body((state.metrics)())
 }
 
+/// The journal stands first.
 async fn checks(state: &State) -> Vec<Check> {
     let journal = state.probe.ask(state.publisher.journal()).await;
     let mut checks = vec![Check {

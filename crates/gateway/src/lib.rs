@@ -7,6 +7,7 @@
 mod api;
 pub mod auth;
 mod body;
+mod bulk;
 mod cloudevents;
 mod health;
 mod plugin_route;
@@ -15,9 +16,12 @@ mod problem;
 mod routes;
 mod server;
 mod state;
+mod tails;
 
+pub use bulk::Bulk;
 pub use probe::Probe;
 pub use problem::Problem;
 pub use routes::{MountedRoute, RouteError, RouteTable};
 pub use server::{Listening, ServeError, bind, listen};
 pub use state::{HandlerView, Handlers, PluginEntry, PluginStatus, State};
+pub use tails::Tails;

@@ -8,8 +8,10 @@ use coordinator_context::{HandlerTerms, Publisher};
 use serde::Serialize;
 
 use crate::auth::ApiKeys;
+use crate::bulk::Bulk;
 use crate::probe::Probe;
 use crate::routes::RouteTable;
+use crate::tails::Tails;
 
 /// What every request can reach. Shared by all workers.
 pub struct State {
@@ -31,6 +33,10 @@ pub struct State {
     pub route_timeout: Duration,
     /// What the journal last said of itself.
     pub probe: Probe,
+    /// Whose turn it is to replay or discard many.
+    pub bulk: Bulk,
+    /// Places for who follows new messages.
+    pub tails: Tails,
     /// The Prometheus page.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }

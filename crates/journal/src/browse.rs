@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator_message::{Envelope, MessageId, MessageType, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Durability, Failure};
 
@@ -53,7 +53,7 @@ pub struct MessageQuery {
 }
 
 /// State of a message over all handlers: the worst of its deliveries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MessageState {
     /// Accepted, and not to be delivered before a time that has not come.

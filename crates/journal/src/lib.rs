@@ -13,6 +13,7 @@ mod digest;
 mod publish;
 pub mod redis;
 mod schedule;
+mod selection;
 pub mod sqlite;
 mod transfer;
 
@@ -32,6 +33,10 @@ pub use delivery::{
 };
 pub use publish::{Durability, NewMessage, PublishError, Receipt, ReceiptStatus};
 pub use schedule::Tick;
+pub use selection::{
+    Broken, Chosen, DeadLetterFilter, MOST_DELIVERIES, MOST_NAMED, MessageFilter, Outcome, Pace,
+    Plan, Selection, SelectionError,
+};
 pub use transfer::{HandlerRecord, KeyRecord, Record, WaitingDelivery, WaitingMessage};
 
 /// What every engine promises. All methods may be called at once from many tasks.

@@ -99,6 +99,8 @@ async fn serve(path: &Path, data: &Path) -> Result<Listening> {
         body_timeout: Duration::from_secs(30),
         route_timeout: Duration::from_secs(30),
         probe: Probe::default(),
+        bulk: coordinator_gateway::Bulk::default(),
+        tails: coordinator_gateway::Tails::default(),
         metrics: Box::new(String::new),
     };
     let address = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -16,6 +16,34 @@ pub(crate) struct Period {
     until: Option<Timestamp>,
 }
 
+/// What messages are chosen by.
+#[derive(Debug, Args)]
+pub(crate) struct Choice {
+    /// Only of this type.
+    #[arg(long = "type", value_name = "TYPE")]
+    ty: Option<String>,
+    /// Only in this state: delayed, unhandled, pending, retrying, parked, dead or acked.
+    #[arg(long)]
+    state: Option<String>,
+    /// Only with this ordering key.
+    #[arg(long)]
+    key: Option<String>,
+    /// Only those that descend from one cause.
+    #[arg(long, value_name = "ID")]
+    correlation: Option<String>,
+    /// Only from this CloudEvents source.
+    #[arg(long, conflicts_with = "plugin")]
+    source: Option<String>,
+    /// Only published by this plugin.
+    #[arg(long, value_name = "NAME")]
+    plugin: Option<String>,
+    /// Only with this text in the payload.
+    #[arg(long)]
+    text: Option<String>,
+    #[command(flatten)]
+    period: Period,
+}
+
 /// How much of a list.
 #[derive(Debug, Args)]
 pub(crate) struct Paging {
@@ -33,13 +61,22 @@ impl Period {
         let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
         [("since", text(self.since)), ("until", text(self.until))]
     }
+}
 
-    /// The same, ended now if it was open: what comes later is another matter.
-    pub(crate) fn until_now(&self) -> Self {
-        Self {
-            since: self.since,
-            until: Some(self.until.unwrap_or_else(Timestamp::now)),
-        }
+impl Choice {
+    /// As the API takes them.
+    pub(crate) fn filters(&self) -> Vec<(&'static str, Option<String>)> {
+        let mut filters = vec![
+            ("type", self.ty.clone()),
+            ("state", self.state.clone()),
+            ("key", self.key.clone()),
+            ("correlation", self.correlation.clone()),
+            ("source", self.source.clone()),
+            ("plugin", self.plugin.clone()),
+            ("q", self.text.clone()),
+        ];
+        filters.extend(self.period.filters());
+        filters
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Delivery {
     replay: u64,
     due: Option<String>,
     #[serde(default)]
+    parked: Option<String>,
+    #[serde(default)]
     attempts: Vec<Attempt>,
 }
 
@@ -78,10 +80,15 @@ pub(crate) fn print(message: &Message) -> Result<(), PrintError> {
         ("source", text(&item.source)),
         ("time", text(&item.time)),
         ("accepted", item.accepted.clone()),
+        ("deliver at", item.deliver_at.clone()),
         ("key", item.key.clone()),
         ("lane", text(&item.lane)),
         ("correlation", text(&item.correlation)),
         ("cause", item.cause.clone()),
+        (
+            "payload",
+            item.payload_dropped.then(|| "dropped".to_owned()),
+        ),
     ])?;
     if message.deliveries.is_empty() {
         output::heading("no handler takes this type")?;
@@ -105,7 +112,7 @@ fn deliveries(deliveries: &[Delivery]) -> Result<(), PrintError> {
             delivery.state.clone(),
             delivery.attempt.to_string(),
             delivery.replay.to_string(),
-            delivery.due.clone().unwrap_or_default(),
+            delivery.next(),
         ]
     });
     output::table(["HANDLER", "STATE", "ATTEMPT", "REPLAY", "NEXT"], rows, "")?;
@@ -132,6 +139,19 @@ fn deliveries(deliveries: &[Delivery]) -> Result<(), PrintError> {
         failed,
         "",
     )
+}
+
+impl Delivery {
+    /// When it is tried again, or what it waits for.
+    fn next(&self) -> String {
+        match self.parked.as_deref() {
+            Some("behind-its-key") => "after an earlier message of its key".to_owned(),
+            Some("holds-its-key") => {
+                "when it is replayed or discarded: it holds its key".to_owned()
+            }
+            _ => self.due.clone().unwrap_or_default(),
+        }
+    }
 }
 
 /// `3`, or within the second replay `r2.3`.

@@ -1,7 +1,8 @@
-//! `/dead-letters`: what was given up, and giving it another chance.
+//! `/dead-letters`: what was given up; giving one another chance, or none.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use coordinator_journal::{DeadLetterQuery, DeliveryRecord, DeliveryState};
+use coordinator_journal::{DeadLetterQuery, DeliveryRecord, DeliveryState, Discard};
+use coordinator_message::MessageId;
 use serde_json::json;
 
 use super::messages;
@@ -45,25 +46,47 @@ pub(crate) async fn replay(
     let by = state.keys.check(&request)?.to_owned();
     let id = messages::parse_id(&id)?;
     let wanted = messages::read_replay(&state, &request, payload).await?;
+    let mut scheduled = 0;
+    for handler in gave_up(&state, id, wanted.handler.as_deref()).await? {
+        scheduled += messages::again(&state, id, Some(&handler), &by).await?;
+    }
+    Ok(HttpResponse::Accepted().json(json!({"scheduled": scheduled})))
+}
+
+/// Takes the dead letters of one message off the list, or that of the handler that is named.
+pub(crate) async fn discard(
+    state: web::Data<State>,
+    request: HttpRequest,
+    id: web::Path<String>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let by = state.keys.check(&request)?.to_owned();
+    let id = messages::parse_id(&id)?;
+    let wanted = messages::read_replay(&state, &request, payload).await?;
+    let handlers = gave_up(&state, id, wanted.handler.as_deref()).await?;
+    let batch = handlers.into_iter().map(|handler| Discard {
+        message: id,
+        handler: Some(handler),
+    });
+    let discarded = messages::discard_all(&state, batch.collect(), &by).await?;
+    Ok(HttpResponse::Ok().json(json!({"discarded": discarded})))
+}
+
+/// The handlers that gave the message up, of which only the one that is named counts. There is at least one.
+async fn gave_up(state: &State, id: MessageId, only: Option<&str>) -> Result<Vec<String>, Problem> {
     let detail = state.publisher.journal().message(id).await?;
-    let dead = |delivery: &DeliveryRecord| delivery.state == DeliveryState::Dead;
+    let meant = |delivery: &DeliveryRecord| {
+        delivery.state == DeliveryState::Dead && only.is_none_or(|only| delivery.handler == only)
+    };
     let deliveries = detail.map(|detail| detail.deliveries).unwrap_or_default();
-    let dead: Vec<String> = deliveries
+    let handlers: Vec<String> = deliveries
         .into_iter()
-        .filter(dead)
+        .filter(meant)
         .map(|delivery| delivery.handler)
         .collect();
-    let chosen: Vec<&String> = match &wanted.handler {
-        Some(handler) => dead.iter().filter(|dead| *dead == handler).collect(),
-        None => dead.iter().collect(),
-    };
-    if chosen.is_empty() {
+    if handlers.is_empty() {
         let detail = format!("no handler has given up `{id}`: see `GET /api/v1/dead-letters`");
         return Err(Problem::not_found("no-such-dead-letter", detail));
     }
-    let mut scheduled = 0;
-    for handler in chosen {
-        scheduled += messages::again(&state, id, Some(handler), &by).await?;
-    }
-    Ok(HttpResponse::Accepted().json(json!({"scheduled": scheduled})))
+    Ok(handlers)
 }

@@ -1,8 +1,9 @@
-//! `/handlers`: how far each one is, and stopping and starting it.
+//! `/handlers`: how far each one is; stopping it, starting it, and letting it skip what waits.
 
 use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use coordinator_journal::Control;
 use serde::Serialize;
 use serde_json::json;
 
@@ -19,7 +20,9 @@ struct View {
     lag: u64,
     running: u64,
     retrying: u64,
+    parked: u64,
     dead: u64,
+    paused: bool,
     oldest_s: Option<u64>,
     terms: Option<Terms>,
 }
@@ -67,6 +70,8 @@ pub(crate) async fn list(
         View {
             ty: handler.types.iter().map(ToString::to_string).collect(),
             state: match view {
+                // Another node may have been told, and this one not yet.
+                Some(view) if handler.paused && view.state == "running" => "paused",
                 Some(view) => view.state,
                 None if handler.open => "waiting",
                 None => "removed",
@@ -74,7 +79,9 @@ pub(crate) async fn list(
             lag: handler.lag,
             running: handler.running,
             retrying: handler.retrying,
+            parked: handler.parked,
             dead: handler.dead,
+            paused: handler.paused,
             oldest_s: handler.oldest.map(|age| age.as_secs()),
             terms: view.map(Terms::of),
             id: handler.handler,
@@ -86,16 +93,15 @@ pub(crate) async fn list(
     }))
 }
 
-/// Stops new deliveries of one handler.
+/// Stops new deliveries of one handler, on every node, until it is resumed.
 pub(crate) async fn pause(
     state: web::Data<State>,
     request: HttpRequest,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let by = state.keys.check(&request)?;
-    if !state.handlers.pause(&id) {
-        return Err(unknown(&id));
-    }
+    control(&state, &id, Control::Pause).await?;
+    state.handlers.pause(&id);
     tracing::info!(handler.name = %id, api_key.id = by, "handler `{id}` is paused");
     Ok(HttpResponse::Ok().json(json!({"id": *id, "state": "paused"})))
 }
@@ -107,17 +113,41 @@ pub(crate) async fn resume(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let by = state.keys.check(&request)?;
-    if !state.handlers.resume(&id) {
-        return Err(unknown(&id));
-    }
+    control(&state, &id, Control::Resume).await?;
+    state.handlers.resume(&id);
     tracing::info!(handler.name = %id, api_key.id = by, "handler `{id}` goes on");
     Ok(HttpResponse::Ok().json(json!({"id": *id, "state": "running"})))
 }
 
-fn unknown(id: &str) -> Problem {
+/// Settles what waits for one handler without delivering it.
+pub(crate) async fn skip(
+    state: web::Data<State>,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let by = state.keys.check(&request)?;
+    let skipped = control(&state, &id, Control::Skip).await?;
+    tracing::warn!(
+        handler.name = %id, api_key.id = by, skipped,
+        "handler `{id}` skips what was accepted until now"
+    );
+    Ok(HttpResponse::Ok().json(json!({"id": *id, "skipped": skipped})))
+}
+
+/// The journal remembers it: a restart changes nothing, and every node follows.
+async fn control(state: &State, id: &str, control: Control) -> Result<Option<u64>, Problem> {
+    let journal = state.publisher.journal();
+    let known = journal.stats().await?.handlers;
+    if !known.iter().any(|handler| handler.handler == id) {
+        return Err(unknown(id));
+    }
+    Ok(journal.control(id, control).await?)
+}
+
+pub(super) fn unknown(id: &str) -> Problem {
     let id: String = id.chars().take(128).collect();
     Problem::not_found(
         "no-such-handler",
-        format!("no handler `{id}` is bound: see `GET /api/v1/handlers`"),
+        format!("there is no handler `{id}`: see `GET /api/v1/handlers`"),
     )
 }

@@ -1,7 +1,7 @@
-//! `/messages`: list, show, replay.
+//! `/messages`: list, show, replay and discard one.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use coordinator_journal::{MessageQuery, MessageState, Replay, Replayed};
+use coordinator_journal::{Discard, MessageQuery, MessageState, Replay, Replayed};
 use coordinator_message::MessageId;
 use serde::Deserialize;
 use serde_json::json;
@@ -11,12 +11,15 @@ use super::view::{DetailView, List, MessageView};
 use crate::state::State;
 use crate::{Problem, body};
 
-const FILTERS: [&str; 9] = [
+const FILTERS: [&str; 12] = [
     "type",
     "state",
     "handler",
     "key",
     "correlation",
+    "source",
+    "plugin",
+    "q",
     "since",
     "until",
     "limit",
@@ -38,8 +41,8 @@ pub(crate) async fn list(
         correlation: query.parsed("correlation", str::parse)?,
         since: query.time("since")?,
         until: query.time("until")?,
-        source: None,
-        text: None,
+        source: source(&query)?,
+        text: query.text("q"),
         oldest_first: false,
         cursor: query.text("cursor"),
         limit: query.limit()?,
@@ -50,6 +53,18 @@ pub(crate) async fn list(
         items,
         next: page.next,
     }))
+}
+
+/// `plugin=stripe` is `source=/plugins/stripe`.
+fn source(query: &Query) -> Result<Option<String>, Problem> {
+    let plugin = query.text("plugin").map(|name| format!("/plugins/{name}"));
+    match (query.text("source"), plugin) {
+        (Some(_), Some(_)) => {
+            let detail = "`plugin`: it is another word for a `source`: give one of them";
+            Err(Problem::bad_request("malformed-parameter", detail))
+        }
+        (source, plugin) => Ok(source.or(plugin)),
+    }
 }
 
 /// One message in full.
@@ -85,6 +100,50 @@ pub(crate) async fn replay(
     let wanted = read_replay(&state, &request, payload).await?;
     let scheduled = again(&state, id, wanted.handler.as_deref(), &by).await?;
     Ok(HttpResponse::Accepted().json(json!({"scheduled": scheduled})))
+}
+
+/// Settles one message without delivering it.
+pub(crate) async fn discard(
+    state: web::Data<State>,
+    request: HttpRequest,
+    id: web::Path<String>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let by = state.keys.check(&request)?.to_owned();
+    let id = parse_id(&id)?;
+    let wanted = read_replay(&state, &request, payload).await?;
+    let journal = state.publisher.journal();
+    if journal.message(id).await?.is_none() {
+        return Err(unknown(id));
+    }
+    let discard = Discard {
+        message: id,
+        handler: wanted.handler,
+    };
+    let discarded = discard_all(&state, vec![discard], &by).await?;
+    if discarded == 0 {
+        let detail = format!("every delivery of `{id}` is settled, or running now");
+        return Err(Problem::conflict("nothing-to-discard", detail));
+    }
+    Ok(HttpResponse::Ok().json(json!({"discarded": discarded})))
+}
+
+/// Of one message; answers how many deliveries that were.
+pub(super) async fn discard_all(
+    state: &State,
+    batch: Vec<Discard>,
+    by: &str,
+) -> Result<u64, Problem> {
+    let first = batch.first().map(|discard| discard.message);
+    let discarded = state.publisher.journal().discard(batch).await?;
+    let discarded: u64 = discarded.iter().sum();
+    if let (Some(id), 1..) = (first, discarded) {
+        tracing::info!(
+            cloudevents.event_id = %id, api_key.id = by, discarded,
+            "`{id}` is not delivered: {discarded} deliveries were discarded"
+        );
+    }
+    Ok(discarded)
 }
 
 pub(super) async fn read_replay(

@@ -33,6 +33,10 @@ pub(crate) struct MessageView {
     state: Option<MessageState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     accepted: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliver_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    payload_dropped: bool,
 }
 
 impl MessageView {
@@ -49,6 +53,8 @@ impl MessageView {
             cause: message.cause,
             state: None,
             accepted: None,
+            deliver_at: None,
+            payload_dropped: false,
         }
     }
 }
@@ -58,6 +64,8 @@ impl From<&MessageRecord> for MessageView {
         Self {
             state: Some(record.state),
             accepted: Some(record.accepted),
+            deliver_at: record.deliver_at,
+            payload_dropped: record.payload_dropped,
             ..Self::of(&record.message)
         }
     }
@@ -81,7 +89,31 @@ struct DeliveryView {
     attempt: u32,
     replay: u32,
     due: Option<Timestamp>,
+    /// Why it is parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parked: Option<Parked>,
     attempts: Vec<AttemptRecord>,
+}
+
+/// What holds a parked delivery.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Parked {
+    /// An earlier message of its ordering key.
+    BehindItsKey,
+    /// Nothing: it was given up, and holds its ordering key until an operator replays or discards it.
+    HoldsItsKey,
+}
+
+impl Parked {
+    fn of(record: &DeliveryRecord) -> Option<Self> {
+        let tried = |attempt: &AttemptRecord| attempt.replay == record.replay;
+        match record.state {
+            DeliveryState::Parked if record.attempts.iter().any(tried) => Some(Self::HoldsItsKey),
+            DeliveryState::Parked => Some(Self::BehindItsKey),
+            _ => None,
+        }
+    }
 }
 
 impl From<MessageDetail> for DetailView {
@@ -105,6 +137,7 @@ impl From<MessageDetail> for DetailView {
 
 impl From<DeliveryRecord> for DeliveryView {
     fn from(record: DeliveryRecord) -> Self {
+        let parked = Parked::of(&record);
         let DeliveryRecord {
             handler,
             state,
@@ -119,6 +152,7 @@ impl From<DeliveryRecord> for DeliveryView {
             attempt,
             replay,
             due,
+            parked,
             attempts,
         }
     }
