@@ -4,6 +4,8 @@
 //! contract is left open here.
 
 mod expected;
+mod operating;
+mod settling;
 mod world;
 
 use proptest::prelude::*;
