@@ -15,7 +15,6 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const RETENTION: Duration = Duration::from_secs(24 * 3600);
 /// What a receipt of this suite says.
 pub(crate) const STRICT: Durability = Durability::Strict;
-/// For a hung test; not an expectation.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Bounds that no test reaches by accident.
@@ -89,14 +88,20 @@ pub(crate) async fn paid_handler(journal: &dyn Journal, id: &str) -> Box<dyn Del
         .unwrap()
 }
 
-/// Waits for exactly `count` deliveries. The limit of its patience is for a hung test, not an expectation.
+/// Waits for deliveries. The limit of its patience is for a hung test, not an expectation.
+pub(crate) async fn next(stream: &mut Box<dyn Deliveries>, max: usize) -> Vec<Delivery> {
+    let next = tokio::time::timeout(PATIENCE, stream.next(max)).await;
+    let next = next.expect("deliveries should come").unwrap();
+    assert!(!next.is_empty(), "the stream ended");
+    assert!(next.len() <= max, "more came than were asked for");
+    next
+}
+
+/// Waits for exactly `count` deliveries.
 pub(crate) async fn take(stream: &mut Box<dyn Deliveries>, count: usize) -> Vec<Delivery> {
     let mut taken = Vec::new();
     while taken.len() < count {
-        let next = tokio::time::timeout(PATIENCE, stream.next(count - taken.len()));
-        let next = next.await.expect("deliveries should come").unwrap();
-        assert!(!next.is_empty(), "the stream ended");
-        taken.extend(next);
+        taken.extend(next(stream, count - taken.len()).await);
     }
     taken
 }
