@@ -5,24 +5,26 @@
 
 mod error;
 mod install;
+mod journal;
 mod observe;
 mod report;
+mod schedules;
 mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use coordinator_config::{Config, Durability};
+use coordinator_config::Config;
 use coordinator_context::{Plugin, PluginHandler, Publisher, Services, Target};
-use coordinator_dispatch::{DispatchOptions, Dispatcher, StartError};
+use coordinator_dispatch::{DispatchOptions, Dispatcher, Schedule, StartError, Ticker};
 use coordinator_egress::{Egress, EgressOptions};
 use coordinator_gateway::auth::ApiKeys;
 use coordinator_gateway::{Bulk, Listening, PluginStatus, Probe, RouteTable, State, Tails};
-use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
-use coordinator_journal::{HandlerSpec, Journal, Limits, SystemClock};
+use coordinator_journal::{HandlerSpec, Journal, SystemClock};
+use coordinator_message::{MessageId, Timestamp};
 use coordinator_telemetry::Guard;
 use coordinator_telemetry::metric::{self, PluginState};
-use coordinator_wiring::{Finding, Wiring};
+use coordinator_wiring::{Finding, Severity, Wiring};
 
 pub(crate) use error::AppError;
 use install::{House, Installed};
@@ -35,6 +37,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct App {
     pub(crate) listening: Listening,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) ticker: Ticker,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) plugins: Vec<Arc<Plugin>>,
     /// To be closed before the server is stopped.
@@ -48,7 +51,8 @@ impl App {
         let (wiring, findings) = house.bind(config).map_err(AppError::Wiring)?;
         warn(&findings);
         let wiring = Arc::new(wiring);
-        let journal = open_journal(config).await?;
+        let schedules = checked_schedules(config, &wiring, &house)?;
+        let journal = journal::open(config).await?;
         // Taken before anything runs: a taken port is told before a handler has begun.
         let listener = coordinator_gateway::bind(config.server.listen).map_err(AppError::Listen)?;
         let publisher = Publisher::new(Arc::clone(&journal), Arc::clone(&wiring));
@@ -62,11 +66,14 @@ impl App {
         let dispatcher = start_dispatch(config, &house, &wiring, Arc::clone(&journal)).await?;
         let dispatcher = Arc::new(dispatcher);
         let tails = Tails::default();
+        let egress = services.egress.clone();
         let state = State {
-            publisher,
+            publisher: publisher.clone(),
             routes,
             plugins: house.entries(),
             handlers: Arc::new(observe::Handlers(Arc::clone(&dispatcher))),
+            schedules: schedules.iter().map(schedules::entry).collect(),
+            open_breakers: Box::new(move || egress.open_breakers().len()),
             keys: ApiKeys::new(&config.api_keys),
             body_limit: config.server.body_limit.as_usize(),
             body_timeout: BODY_TIMEOUT,
@@ -85,39 +92,17 @@ impl App {
             Arc::new(state),
         )
         .map_err(AppError::Listen)?;
+        let ticking = schedules.into_iter().filter(|checked| checked.enabled);
+        let ticking = ticking.map(|checked| checked.schedule).collect();
         Ok(Self {
             listening,
             dispatcher,
+            ticker: start_ticker(ticking, publisher),
             journal,
             plugins: house.running(),
             tails,
         })
     }
-}
-
-async fn open_journal(config: &Config) -> Result<Arc<dyn Journal>, AppError> {
-    let dir = config.server.data_dir.clone();
-    std::fs::create_dir_all(&dir).map_err(|source| AppError::DataDir {
-        dir: dir.clone(),
-        source,
-    })?;
-    let journal = SqliteJournal::open(SqliteOptions {
-        dir,
-        durability: match config.journal.durability {
-            Durability::Strict => coordinator_journal::Durability::Strict,
-            Durability::Relaxed => coordinator_journal::Durability::Relaxed,
-        },
-        limits: Limits {
-            retention: config.journal.retention,
-            max_size: config.journal.max_size.bytes(),
-            max_backlog: config.journal.max_backlog,
-            ..Limits::default()
-        },
-        clock: Arc::new(SystemClock),
-    })
-    .await
-    .map_err(AppError::Journal)?;
-    Ok(Arc::new(journal))
 }
 
 /// Handlers of plugins that did not start are opened all the same, and not read: a handler that the journal never saw
@@ -149,6 +134,26 @@ async fn start_dispatch(
     Dispatcher::start(options, journal, targets)
         .await
         .map_err(AppError::Dispatch)
+}
+
+fn checked_schedules(
+    config: &Config,
+    wiring: &Wiring,
+    house: &House<'_>,
+) -> Result<Vec<schedules::Checked>, AppError> {
+    let away = house.is_incomplete();
+    let (checked, findings) = schedules::read(&config.wiring.schedules, &wiring.types, away);
+    if findings.iter().any(|it| it.severity == Severity::Error) {
+        return Err(AppError::Wiring(findings));
+    }
+    warn(&findings);
+    Ok(checked)
+}
+
+/// This process is a node of its own, also where another one ran before it.
+fn start_ticker(schedules: Vec<Schedule>, publisher: Publisher) -> Ticker {
+    let node = MessageId::new(Timestamp::now()).to_string();
+    Ticker::start(schedules, publisher, Arc::new(SystemClock), node)
 }
 
 fn routes(house: &House<'_>, wiring: &Wiring) -> Result<RouteTable, AppError> {

@@ -15,6 +15,7 @@ mod options;
 mod output;
 mod plugin;
 mod progress;
+mod schedules;
 mod serve;
 mod webhook;
 
@@ -57,6 +58,9 @@ enum Command {
     /// Lists, pauses and resumes handlers, and lets them skip
     #[command(subcommand)]
     Handlers(handlers::Handlers),
+    /// Lists schedules
+    #[command(subcommand)]
+    Schedules(schedules::Schedules),
     /// Signs and verifies webhooks, without a host
     #[command(subcommand)]
     Webhook(webhook::Webhook),
@@ -88,6 +92,7 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Command::Messages(messages) => messages.run(&options),
         Command::DeadLetters(dead_letters) => dead_letters.run(&options),
         Command::Handlers(handlers) => handlers.run(&options),
+        Command::Schedules(schedules) => schedules.run(&options),
         Command::Webhook(webhook) => webhook.run(&options),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

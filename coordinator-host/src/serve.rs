@@ -48,6 +48,7 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     let App {
         listening,
         dispatcher,
+        ticker,
         journal,
         plugins,
         tails,
@@ -79,7 +80,8 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     tails.close();
     let drain = async {
         // Both at once, within one `drain_timeout`. What requests still publish is delivered after the next start.
-        let ((), report) = tokio::join!(server.stop(true), dispatcher.drain(patience));
+        let ((), report, ()) =
+            tokio::join!(server.stop(true), dispatcher.drain(patience), ticker.stop());
         maintenance.abort();
         stop(&plugins).await;
         journal.close().await;

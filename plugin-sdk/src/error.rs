@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::http::StatusError;
+use crate::http::{HttpError, StatusError};
 use crate::publish::PublishError;
 
 /// Why a handler failed, and so what happens to the message next. Made by `?` of any error:
@@ -135,6 +135,9 @@ fn decide(error: &(dyn Error + 'static)) -> (bool, Option<Duration>) {
         if let Some(publish) = cause.downcast_ref::<PublishError>() {
             return (publish.is_temporary(), publish.retry_after());
         }
+        if let Some(http) = cause.downcast_ref::<HttpError>() {
+            return (true, http.retry_after());
+        }
     }
     (true, None)
 }
@@ -214,8 +217,8 @@ fn without_value(error: &serde_json::Error) -> String {
 }
 
 /// Why a route refused or failed, and so what the caller reads. Made by `?` of any error: a body that does not
-/// decode is 400, a journal that is full or away is 503 with `Retry-After`, anything unknown is 500 with nothing
-/// but its trace id.
+/// decode is 400, a journal that is full or away and a system that the host does not call for now are 503 with
+/// `Retry-After`, anything unknown is 500 with nothing but its trace id.
 ///
 /// ```
 /// use coordinator_sdk::RouteError;
@@ -277,6 +280,16 @@ impl<E: Error + Send + Sync + 'static> From<E> for RouteError {
                     chain,
                     after: publish.retry_after(),
                     ..publish.as_route()
+                };
+            }
+            if let Some(http) = cause.downcast_ref::<HttpError>()
+                && http.is_breaker_open()
+            {
+                let detail = "another system that this needs does not answer: try again later";
+                return Self {
+                    chain,
+                    after: http.retry_after(),
+                    ..Self::new(503, "upstream-unavailable", detail)
                 };
             }
             if cause.is::<DecodeError>() || cause.is::<serde_json::Error>() {

@@ -138,15 +138,17 @@ impl HttpRequest<'_> {
                 target,
                 code: outcome::REJECTED,
                 reason,
+                after: None,
             });
         }
         let outcome = self.lent.http(self.meta.encode(), self.body).await;
         if !outcome.is_ok() {
-            let reason = FailureMeta::of(&outcome).chain.join(": ");
+            let failure = FailureMeta::of(&outcome);
             return Err(HttpError {
                 target,
                 code: outcome.code,
-                reason,
+                reason: failure.chain.join(": "),
+                after: failure.after_ms.map(Duration::from_millis),
             });
         }
         match ResponseMeta::decode(&outcome.meta) {
@@ -159,6 +161,7 @@ impl HttpRequest<'_> {
                 target,
                 code: outcome::FAILED,
                 reason: malformed.to_string(),
+                after: None,
             }),
         }
     }
@@ -266,6 +269,7 @@ pub struct HttpError {
     target: String,
     code: Code,
     reason: String,
+    after: Option<Duration>,
 }
 
 impl HttpError {
@@ -273,6 +277,19 @@ impl HttpError {
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
         self.code == outcome::FORBIDDEN || self.code == outcome::REJECTED
+    }
+
+    /// Was the call not made, because that system failed again and again? In a handler `?` then asks for another
+    /// attempt, and the host does not count this one.
+    #[must_use]
+    pub fn is_breaker_open(&self) -> bool {
+        self.code == outcome::OPEN
+    }
+
+    /// When to try again, if the host said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.after
     }
 
     /// Did it take too long?

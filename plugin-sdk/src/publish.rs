@@ -9,7 +9,7 @@ use coordinator_abi::code::outcome;
 use coordinator_abi::fields::FieldsWriter;
 use coordinator_abi::{Code, Lent, Outcome};
 
-use crate::{Message, RouteError};
+use crate::{Message, RouteError, Timestamp};
 
 /// Messages about to be published, all or nothing, when awaited.
 ///
@@ -80,6 +80,7 @@ impl Publish {
             key: message.key(),
             idempotency_key: None,
             subject: None,
+            deliver_at_ms: None,
         });
         self
     }
@@ -98,6 +99,42 @@ impl Publish {
             item.key = Some(key.into());
         }
         self
+    }
+
+    /// Of the message added last: accepted now, as durably as any other, and not delivered before `at`. A time that is
+    /// past is now; one more than 366 days ahead is refused.
+    ///
+    /// ```
+    /// # use coordinator_sdk::prelude::*;
+    /// # use coordinator_sdk::testing::{Call, Host};
+    /// # use std::time::Duration;
+    /// # /// A basket was left.
+    /// # #[message("org.example.basket.left.v1")] pub struct Left { pub basket: String }
+    /// # /// Settings.
+    /// # #[settings] pub struct Plugin {}
+    /// # #[plugin] impl Plugin {
+    /// /// Takes a basket that was left.
+    /// #[route(post, "/left", auth = public)]
+    /// async fn left(&self, ctx: &Context, left: Json<Left>) -> Result<Response, RouteError> {
+    ///     ctx.publish(left.0).deliver_after(Duration::from_secs(24 * 3600)).await?;
+    ///     Ok(Response::accepted())
+    /// }
+    /// # }
+    /// let host = Host::<Plugin>::new(serde_json::json!({}));
+    /// host.call(Call::post("/left").json(&serde_json::json!({"basket": "b1"})));
+    /// assert_eq!(host.deliver_times::<Left>().len(), 1);
+    /// ```
+    pub fn deliver_at(mut self, at: Timestamp) -> Self {
+        if let Some(item) = self.items.last_mut() {
+            item.deliver_at_ms = Some(at.as_millis());
+        }
+        self
+    }
+
+    /// The same, counted from now.
+    pub fn deliver_after(self, delay: Duration) -> Self {
+        let now = Timestamp::from_millis(self.lent.now());
+        self.deliver_at(now.after(delay))
     }
 
     /// Publishes, and answers one receipt a message.

@@ -46,6 +46,7 @@
 //! ```
 
 mod block_on;
+mod call;
 mod path;
 mod port;
 
@@ -53,17 +54,17 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coordinator_abi::call::{FailureMeta, HandleMeta, ResponseMeta, RouteFailure, RouteMeta};
+use coordinator_abi::call::{FailureMeta, HandleMeta, ResponseMeta, RouteFailure};
 use coordinator_abi::code::{op, outcome};
 use coordinator_abi::manifest::Manifest;
 use coordinator_abi::plugin::{describe, table};
 use coordinator_abi::{Instance, Outcome, SharedBytes};
-use serde::Serialize;
 
-use crate::Message;
 use crate::plugin::Plugin;
 use crate::serve::Served;
+use crate::{Message, Timestamp};
 use block_on::block_on;
+pub use call::Call;
 use path::parameters;
 pub use port::Sent;
 use port::{Port, World};
@@ -74,13 +75,6 @@ pub struct Host<P: Plugin> {
     manifest: Manifest,
     world: Arc<World>,
     plugin: PhantomData<P>,
-}
-
-/// A request to a route, as after its signature was verified.
-#[derive(Debug, Default)]
-pub struct Call {
-    meta: RouteMeta,
-    body: Vec<u8>,
 }
 
 /// What a route answered.
@@ -119,70 +113,6 @@ impl Failed {
     #[must_use]
     pub fn chain(&self) -> &[String] {
         &self.chain
-    }
-}
-
-impl Call {
-    /// A POST to a path below the mount.
-    #[must_use]
-    pub fn post(path: &str) -> Self {
-        Self::new("POST", path)
-    }
-
-    /// A GET of a path below the mount; a query may follow it.
-    #[must_use]
-    pub fn get(path: &str) -> Self {
-        Self::new("GET", path)
-    }
-
-    /// Any method.
-    #[must_use]
-    pub fn new(method: &str, path: &str) -> Self {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let meta = RouteMeta {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            query: query.to_owned(),
-            webhook_id: "evt_test".to_owned(),
-            ..RouteMeta::default()
-        };
-        Self {
-            meta,
-            body: Vec::new(),
-        }
-    }
-
-    /// The sender's id of the event.
-    #[must_use]
-    pub fn webhook_id(mut self, id: &str) -> Self {
-        self.meta.webhook_id = id.to_owned();
-        self
-    }
-
-    /// Adds a header.
-    #[must_use]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.meta
-            .headers
-            .push((name.to_lowercase(), value.as_bytes().to_vec()));
-        self
-    }
-
-    /// A JSON body.
-    ///
-    /// # Panics
-    ///
-    /// If it does not encode.
-    #[must_use]
-    pub fn json(self, body: &impl Serialize) -> Self {
-        self.body(serde_json::to_vec(body).expect("a test's body encodes as JSON"))
-    }
-
-    /// A raw body.
-    #[must_use]
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
-        self
     }
 }
 
@@ -254,6 +184,36 @@ impl<P: Plugin> Host<P> {
         self
     }
 
+    /// The next outbound call is not made, as when the host leaves that system alone for `after` because it failed again
+    /// and again.
+    ///
+    /// ```
+    /// # use coordinator_sdk::prelude::*;
+    /// # use coordinator_sdk::testing::Host;
+    /// # use std::time::Duration;
+    /// # /// A thing happened.
+    /// # #[message("org.example.thing.happened.v1")] pub struct Thing { pub name: String }
+    /// # /// Settings.
+    /// # #[settings] pub struct Plugin {}
+    /// # #[plugin] impl Plugin {
+    /// /// Tells another system.
+    /// #[handler]
+    /// async fn tell(&self, ctx: &Context, thing: Thing) -> Result<(), HandlerError> {
+    ///     ctx.http().post("http://other.test").json(&thing).send().await?.error_for_status()?;
+    ///     Ok(())
+    /// }
+    /// # }
+    /// let host = Host::<Plugin>::new(serde_json::json!({}));
+    /// host.turn_away(Duration::from_secs(7));
+    /// let failed = host.deliver(&Thing { name: "a".to_owned() }).unwrap_err();
+    /// assert!(failed.is_retry());
+    /// assert_eq!(failed.after(), Some(Duration::from_secs(7)));
+    /// ```
+    pub fn turn_away(&self, after: Duration) -> &Self {
+        self.world.turn_away(after);
+        self
+    }
+
     /// The plugin's outbound calls so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Sent> {
@@ -275,6 +235,13 @@ impl<P: Plugin> Host<P> {
             .into_iter()
             .map(decode)
             .collect()
+    }
+
+    /// When each of them is to be delivered, in the order of [`Self::published`]; `None` is at once. The test host's
+    /// clock begins at the epoch, and goes on when the plugin sleeps.
+    #[must_use]
+    pub fn deliver_times<M: Message>(&self) -> Vec<Option<Timestamp>> {
+        self.world.deliver_times(M::TYPE)
     }
 
     /// Delivers a message to the handler of its type.

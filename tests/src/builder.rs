@@ -69,7 +69,8 @@ impl Builder {
     #[must_use]
     pub fn patient(self) -> Self {
         self.config(
-            "[wiring.handlers.\"lms.enrol\"]\nbackoff = \"100ms..300ms\"\nmax_attempts = 100000",
+            "[wiring.handlers.\"lms.enrol\"]\nbackoff = \"100ms..300ms\"\nmax_attempts = 100000\n\
+             [egress.breaker]\nopen_for = \"50ms\"\nopen_max = \"100ms\"",
         )
     }
 

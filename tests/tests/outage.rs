@@ -62,6 +62,50 @@ fn an_lms_that_answers_401_for_long_gets_every_event_when_it_recovers() {
 }
 
 #[test]
+fn an_lms_that_fails_again_and_again_is_given_a_rest_that_uses_up_no_attempt() {
+    let house = TestHouse::builder()
+        .payments()
+        .config(
+            "[wiring.handlers.\"lms.enrol\"]\nbackoff = \"100ms..100ms\"\nmax_attempts = 15\n\
+             [egress.breaker]\nopen_for = \"50ms\"\nopen_max = \"100ms\"",
+        )
+        .start();
+    let down = Rule::status(500);
+    house.sandbox().behave(vec![down]).expect("a rule");
+    send(&house, 1..=EVENTS);
+    // Without a rest each delivery would have used up its attempts long before one of them has made so many probes.
+    house.log().until("still fails: it is not called", 30);
+    let ready = house.get("/readyz");
+    assert_eq!(ready["status"], "degraded", "{ready}");
+    assert!(
+        ready["checks"].to_string().contains("not called for now"),
+        "{ready}"
+    );
+    assert!(house.dead_letters().is_empty());
+
+    house.sandbox().behave(Vec::new()).expect("no rule");
+    house.until_settled("lms.enrol");
+    let lms = house.sandbox().counts();
+    assert_eq!((lms.enrolled, lms.repeats), (EVENTS, 0));
+    let payments = house.messages("org.openedx.payment.received.v1");
+    let failed: u64 = payments
+        .iter()
+        .filter_map(|payment| payment["id"].as_str())
+        .filter_map(|id| {
+            house.message(id)["deliveries"][0]["attempts"]
+                .as_array()
+                .map(Vec::len)
+        })
+        .map(|attempts| attempts as u64)
+        .sum();
+    assert_eq!(
+        failed + EVENTS,
+        lms.requests,
+        "an attempt is a request that was made"
+    );
+}
+
+#[test]
 fn an_lms_that_cuts_every_connection_gets_every_event_when_it_recovers() {
     let house = TestHouse::builder().payments().patient().start();
     let cut = Rule::reset().after_enrolling().times(3);

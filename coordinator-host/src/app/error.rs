@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use coordinator_config::ConfigErrors;
-use coordinator_journal::sqlite;
+use coordinator_journal::{redis, sqlite};
 use coordinator_wiring::Finding;
 
 use crate::cli::exit;
@@ -30,6 +30,8 @@ pub(crate) enum AppError {
     },
     #[error(transparent)]
     Journal(sqlite::OpenError),
+    #[error("the journal cannot be kept in Redis\n  (see `[journal.redis]`)")]
+    Redis(#[source] redis::OpenError),
     #[error(transparent)]
     Egress(coordinator_egress::BuildError),
     #[error(transparent)]
@@ -50,9 +52,15 @@ impl AppError {
             | Self::Wiring(_)
             | Self::DataDir { .. } => exit::CONFIG,
             Self::Journal(sqlite::OpenError::Locked { .. }) | Self::Route(_) => exit::CONFIG,
-            Self::Journal(_) | Self::Egress(_) | Self::Dispatch(_) | Self::Listen(_) => {
-                exit::UNAVAILABLE
+            // A server that is there and does not fit stays so until somebody changes its settings, or ours.
+            Self::Redis(redis::OpenError::Address { .. } | redis::OpenError::Unfit { .. }) => {
+                exit::CONFIG
             }
+            Self::Journal(_)
+            | Self::Redis(_)
+            | Self::Egress(_)
+            | Self::Dispatch(_)
+            | Self::Listen(_) => exit::UNAVAILABLE,
         }
     }
 }

@@ -88,6 +88,13 @@ impl<'a> House<'a> {
         Wiring::build(&views, &config.dispatch, &overrides)
     }
 
+    /// Is there a plugin whose file is not loaded? What it knows is not known then.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.installed
+            .iter()
+            .any(|installed| installed.loaded.is_none())
+    }
+
     /// Starts every loaded plugin, one after the other.
     pub(super) async fn start(&mut self, services: &Services) -> Result<(), AppError> {
         for installed in &mut self.installed {

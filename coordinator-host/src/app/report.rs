@@ -7,6 +7,7 @@ use coordinator_loader::Loader;
 use coordinator_wiring::{Finding, Severity, Wiring};
 
 use super::install;
+use super::schedules;
 use super::settings;
 
 /// What a check found.
@@ -76,7 +77,12 @@ pub(crate) fn check(config: &Config) -> CheckReport {
         !config.plugins.contains_key(instance) || views.iter().any(|view| view.name == instance)
     });
     match Wiring::build(&views, &config.dispatch, &overrides) {
-        Ok((_, warnings)) => report.findings.extend(warnings),
+        Ok((wiring, warnings)) => {
+            report.findings.extend(warnings);
+            let away = views.len() < config.plugins.len();
+            let (_, wrong) = schedules::read(&config.wiring.schedules, &wiring.types, away);
+            report.findings.extend(wrong);
+        }
         Err(findings) => report.findings.extend(findings),
     }
     report

@@ -4,13 +4,15 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::egress::Egress;
 use crate::error::ConfigErrors;
 use crate::instances::{self, ApiKey, Plugin, Wiring};
+use crate::journal::Journal;
 use crate::key::Key;
 use crate::layers::{Layers, Source, Sources};
 use crate::reader::Load;
 use crate::secret_ref::SecretPlaces;
-use crate::sections::{Dispatch, Egress, Journal, Log, Server, Trust};
+use crate::sections::{Dispatch, Log, Server, Trust};
 
 /// The configuration of one host, checked.
 pub struct Config {

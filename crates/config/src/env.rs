@@ -39,6 +39,10 @@ fn keys(parts: &[&str]) -> Vec<String> {
             let id = format!("{}.{handler}", dashed(instance));
             (vec!["wiring".to_owned(), "handlers".to_owned(), id], rest)
         }
+        ["wiring", "schedules", name, rest @ ..] => (
+            vec!["wiring".to_owned(), "schedules".to_owned(), dashed(name)],
+            rest,
+        ),
         rest => (Vec::new(), rest),
     };
     head.extend(rest.iter().map(|part| (*part).to_owned()));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::Backoff;
 use crate::reader::Reader;
+use crate::schedules::ScheduleWiring;
 use crate::secret::Secret;
 use crate::value::{Raw, Setting};
 
@@ -67,11 +68,13 @@ pub struct HandlerWiring {
     pub concurrency: Option<u32>,
 }
 
-/// `[wiring]`: the operator's word on handlers.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// `[wiring]`: the operator's word on handlers, and what the clock publishes.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Wiring {
     /// By handler id, `instance.handler`.
     pub handlers: BTreeMap<String, HandlerWiring>,
+    /// By their names.
+    pub schedules: BTreeMap<String, ScheduleWiring>,
 }
 
 pub(crate) fn api_keys(from: &Reader<'_>) -> Vec<ApiKey> {
@@ -176,8 +179,15 @@ impl Wiring {
             }
             HandlerWiring::read(from)
         });
+        let schedules = from.named("schedules", |name, from| {
+            if !is_name(name) {
+                from.reject_name(NAME_EXPECTED);
+            }
+            ScheduleWiring::read(from)
+        });
         Self {
             handlers: handlers.into_iter().collect(),
+            schedules: schedules.into_iter().collect(),
         }
     }
 }

@@ -44,6 +44,9 @@ impl Key {
             [wiring, handlers, id, ..] if *wiring == "wiring" && *handlers == "handlers" => {
                 **id = "INSTANCE.HANDLER".to_owned();
             }
+            [wiring, schedules, name, ..] if *wiring == "wiring" && *schedules == "schedules" => {
+                **name = "NAME".to_owned();
+            }
             _ => {}
         }
         Self(parts)

@@ -7,15 +7,18 @@
 
 mod backoff;
 mod config;
+mod egress;
 mod entries;
 mod env;
 mod error;
 mod instances;
+mod journal;
 mod key;
 mod layers;
 mod plugin_settings;
 mod reader;
 mod reference;
+mod schedules;
 mod secret;
 mod secret_ref;
 mod sections;
@@ -25,15 +28,16 @@ mod value;
 
 pub use backoff::{Backoff, ParseBackoffError};
 pub use config::Config;
+pub use egress::{Egress, EgressBreaker};
 pub use entries::Entry;
 pub use error::{ConfigError, ConfigErrors};
 pub use instances::{ApiKey, HandlerWiring, Isolation, Plugin, Wiring};
+pub use journal::{Durability, Engine, Journal, Payloads, RedisJournal};
 pub use layers::{Source, Sources};
 pub use plugin_settings::PluginSettings;
 pub use reference::{Documented, reference};
+pub use schedules::{Missed, ScheduleData, ScheduleWiring};
 pub use secret::Secret;
-pub use sections::{
-    Dispatch, Durability, Egress, Engine, Journal, Log, LogFormat, Server, Trust, TrustPolicy,
-};
+pub use sections::{Dispatch, Log, LogFormat, Server, Trust, TrustPolicy};
 pub use size::{ByteSize, ParseSizeError};
 pub use suggest::nearest;

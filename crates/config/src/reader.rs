@@ -211,6 +211,46 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A URL that may hold a password: written out where it holds none, else `env:` or `file:`.
+    pub(crate) fn secret_url(&self, name: &'static str, required: bool) -> Option<Secret> {
+        const EXPECTED: &str = "a URL, \"env:VARIABLE\" or \"file:PATH\"";
+        let Some(value) = self.value(name) else {
+            if required {
+                self.missing(name, EXPECTED);
+            }
+            return None;
+        };
+        let raw = self.raw(value);
+        let key = self.key.child(name);
+        let Some(text) = raw.text() else {
+            self.report(&key, value, format!("expected {EXPECTED}"), None);
+            return None;
+        };
+        let authority = text.split_once("://").map(|(_, rest)| rest);
+        let holds_password = authority
+            .and_then(|rest| rest.split(['/', '?']).next())
+            .and_then(|authority| authority.rsplit_once('@'))
+            .is_some_and(|(credentials, _)| credentials.contains(':'));
+        if SecretPlaces::is_literal(text) && holds_password && !raw.from_env {
+            let hint = "put the whole URL into a variable or a file and name it here".to_owned();
+            let problem = "a password does not belong in a configuration file".to_owned();
+            self.note(
+                key,
+                self.load.layers.source(value.tag()),
+                problem,
+                Some(hint),
+            );
+            return None;
+        }
+        match self.load.secrets.resolve(text) {
+            Ok(secret) => Some(secret),
+            Err(problem) => {
+                self.report(&key, value, problem.to_string(), None);
+                None
+            }
+        }
+    }
+
     /// The value of a table whose keys are not ours.
     pub(crate) fn free_form(&self, name: &'static str) {
         if let Some(value) = self.value(name)
@@ -223,6 +263,13 @@ impl<'a> Reader<'a> {
                 None,
             );
         }
+    }
+
+    /// The same, as JSON.
+    pub(crate) fn json(&self, name: &'static str) -> Option<serde_json::Value> {
+        self.free_form(name);
+        let value = self.table.and_then(|table| table.get(name))?;
+        value.deserialize().ok()
     }
 
     /// Notes that a value is of its type and yet cannot be.

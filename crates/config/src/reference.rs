@@ -80,6 +80,7 @@ pub(crate) fn instance_defaults(root: &Dict) -> Dict {
         (&["plugins"][..], "NAME"),
         (&["api", "keys"][..], "NAME"),
         (&["wiring", "handlers"][..], "INSTANCE.HANDLER"),
+        (&["wiring", "schedules"][..], "NAME"),
     ] {
         let Some(instance) = table(&template, path).and_then(|tables| tables.get(placeholder))
         else {
@@ -95,16 +96,23 @@ pub(crate) fn instance_defaults(root: &Dict) -> Dict {
         let defaults: Dict = tables
             .map(|(name, _)| (name.clone(), instance.clone()))
             .collect();
-        let (first, rest) = path.split_first().expect("paths are not empty");
-        let value = rest
-            .iter()
-            .rev()
-            .fold(Value::from(defaults), |inner, part| {
-                Value::from(Dict::from([((*part).to_owned(), inner)]))
-            });
-        named.insert((*first).to_owned(), value);
+        put(&mut named, path, defaults);
     }
     named
+}
+
+/// Puts `tables` at `path`, beside what is there already.
+fn put(at: &mut Dict, path: &[&str], tables: Dict) {
+    let Some((first, rest)) = path.split_first() else {
+        at.extend(tables);
+        return;
+    };
+    let mut inner = match at.remove(*first) {
+        Some(Value::Dict(_, inner)) => inner,
+        _ => Dict::new(),
+    };
+    put(&mut inner, rest, tables);
+    at.insert((*first).to_owned(), Value::from(inner));
 }
 
 fn table<'a>(root: &'a Dict, path: &[&str]) -> Option<&'a Dict> {

@@ -25,37 +25,6 @@ pub struct Server {
     pub workers: usize,
 }
 
-/// `[journal]`: messages and their deliveries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Journal {
-    /// What stores them.
-    pub engine: Engine,
-    /// When a publisher is answered.
-    pub durability: Durability,
-    /// How long settled messages and idempotency keys are kept.
-    pub retention: Duration,
-    /// Size at which publishing is refused.
-    pub max_size: ByteSize,
-    /// Unsettled messages at which publishing is refused.
-    pub max_backlog: u64,
-}
-
-/// What stores the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// A SQLite file in the data folder.
-    Sqlite,
-}
-
-/// When a publisher is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// After the disk has confirmed.
-    Strict,
-    /// After the operating system has taken it.
-    Relaxed,
-}
-
 /// `[trust]`: which plugin files may be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {
@@ -111,21 +80,6 @@ pub struct Dispatch {
     pub concurrency: u32,
 }
 
-/// `[egress]`: HTTP calls that plugins make through the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Egress {
-    /// The whole call.
-    pub timeout: Duration,
-    /// The part of it that opens a connection.
-    pub connect_timeout: Duration,
-    /// Largest answer.
-    pub max_response: ByteSize,
-    /// Idle connections kept per host.
-    pub pool_per_host: usize,
-    /// How long an idle connection is kept.
-    pub pool_idle: Duration,
-}
-
 impl Server {
     pub(crate) fn read(from: &Reader<'_>) -> Self {
         Self {
@@ -135,18 +89,6 @@ impl Server {
             drain_timeout: from.get("drain_timeout"),
             max_connections: from.at_least("max_connections", 1),
             workers: from.get("workers"),
-        }
-    }
-}
-
-impl Journal {
-    pub(crate) fn read(from: &Reader<'_>) -> Self {
-        Self {
-            engine: from.get("engine"),
-            durability: from.get("durability"),
-            retention: from.positive("retention"),
-            max_size: from.get("max_size"),
-            max_backlog: from.at_least("max_backlog", 1),
         }
     }
 }
@@ -179,38 +121,6 @@ impl Dispatch {
             backoff: from.get("backoff"),
             timeout: from.positive("timeout"),
             concurrency: from.at_least("concurrency", 1),
-        }
-    }
-}
-
-impl Egress {
-    pub(crate) fn read(from: &Reader<'_>) -> Self {
-        Self {
-            timeout: from.positive("timeout"),
-            connect_timeout: from.positive("connect_timeout"),
-            max_response: from.get("max_response"),
-            pool_per_host: from.get("pool_per_host"),
-            pool_idle: from.get("pool_idle"),
-        }
-    }
-}
-
-impl Setting for Engine {
-    const EXPECTED: &'static str = "\"sqlite\"";
-
-    fn read(raw: Raw<'_>) -> Option<Self> {
-        (raw.text()? == "sqlite").then_some(Self::Sqlite)
-    }
-}
-
-impl Setting for Durability {
-    const EXPECTED: &'static str = "\"strict\" or \"relaxed\"";
-
-    fn read(raw: Raw<'_>) -> Option<Self> {
-        match raw.text()? {
-            "strict" => Some(Self::Strict),
-            "relaxed" => Some(Self::Relaxed),
-            _ => None,
         }
     }
 }

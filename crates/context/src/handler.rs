@@ -6,7 +6,7 @@ use std::time::Duration;
 use coordinator_abi::call::{FailureMeta, HandleMeta};
 use coordinator_abi::code::{op, outcome};
 use coordinator_abi::{Outcome, SharedBytes};
-use coordinator_journal::{Delivery, HandlerSpec};
+use coordinator_journal::{Delivery, HandlerSpec, NewMessage};
 use coordinator_wiring::{BoundHandler, HandlerTerms};
 
 use crate::plugin::Plugin;
@@ -70,13 +70,14 @@ impl Target for PluginHandler {
         Box::pin(async move {
             let answer = call.await;
             let emits = port.end();
-            reply(&answer, emits)
+            reply(&answer, emits, port.turned_away())
         })
     }
 }
 
-/// An unknown code is another attempt: nothing is lost by trying again.
-fn reply(answer: &Outcome, emits: Vec<coordinator_journal::NewMessage>) -> Reply {
+/// An unknown code is another attempt: nothing is lost by trying again. One that asks for another attempt after an open
+/// breaker turned it away is none: the host knew before that it could not succeed.
+fn reply(answer: &Outcome, emits: Vec<NewMessage>, turned_away: Option<Duration>) -> Reply {
     if answer.code == outcome::OK {
         return Reply::Ack { emits };
     }
@@ -84,9 +85,12 @@ fn reply(answer: &Outcome, emits: Vec<coordinator_journal::NewMessage>) -> Reply
     match answer.code {
         outcome::DEAD => Reply::Dead { chain },
         outcome::PANICKED => Reply::Panicked { chain },
-        _ => Reply::Retry {
-            after: after_ms.map(Duration::from_millis),
-            chain,
+        _ => match turned_away {
+            Some(after) => Reply::Deferred { after, chain },
+            None => Reply::Retry {
+                after: after_ms.map(Duration::from_millis),
+                chain,
+            },
         },
     }
 }

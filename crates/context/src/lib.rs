@@ -6,6 +6,7 @@
 
 mod handler;
 mod log;
+mod outcomes;
 mod plugin;
 mod port;
 mod publish;

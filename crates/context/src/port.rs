@@ -1,26 +1,25 @@
 //! What is lent to one call: it publishes, calls out and sleeps for that call, and for nobody else.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use coordinator_abi::call::{
-    FailureMeta, HttpMeta, PublishItem, PublishMeta, PublishReply, ReceiptMeta, ResponseMeta, json,
+    FailureMeta, HttpMeta, PublishItem, PublishMeta, PublishReply, ReceiptMeta, json,
 };
 use coordinator_abi::code::outcome;
 use coordinator_abi::fields::Fields;
 use coordinator_abi::log::LogTableRef;
 use coordinator_abi::{Code, Lend, Outcome, RawFuture, SharedBytes};
-use coordinator_egress::{
-    Egress, EgressError, EgressErrorKind, HostPolicy, OutboundRequest, OutboundResponse,
-};
-use coordinator_journal::{Delivery, NewMessage, PublishError, ReceiptStatus};
+use coordinator_egress::{Egress, EgressError, HostPolicy, OutboundRequest, OutboundResponse};
+use coordinator_journal::{Delivery, NewMessage, ReceiptStatus};
 use coordinator_message::{MessageId, Timestamp, TraceParent};
 use tokio::runtime::Handle;
 
+use crate::outcomes::{answered, chain, egress_code, rejected, unpublished};
 use crate::publish::{Origin, Publisher};
 
 /// What the host lends through every port.
@@ -47,6 +46,8 @@ pub(crate) struct Port {
     scope: Scope,
     trace: Option<TraceParent>,
     http_calls: AtomicU32,
+    /// The longest wait that an open breaker told, in milliseconds; zero if none was open.
+    turned_away_ms: AtomicU64,
 }
 
 /// What the call is for.
@@ -71,6 +72,15 @@ impl Port {
             scope,
             trace,
             http_calls: AtomicU32::new(0),
+            turned_away_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Was an outbound call not made because a breaker is open? Then: for how long it stays so.
+    pub(crate) fn turned_away(&self) -> Option<Duration> {
+        match self.turned_away_ms.load(Ordering::Relaxed) {
+            0 => None,
+            millis => Some(Duration::from_millis(millis)),
         }
     }
 
@@ -205,6 +215,23 @@ impl Port {
         self.shared.services.egress.send(request).await
     }
 
+    fn unanswered(&self, error: &EgressError) -> Outcome {
+        let after_ms = match error {
+            EgressError::Open { after, .. } => {
+                // A breaker that opens in less than a millisecond is open all the same.
+                let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1);
+                self.turned_away_ms.fetch_max(millis, Ordering::Relaxed);
+                Some(millis)
+            }
+            _ => None,
+        };
+        let failure = FailureMeta {
+            after_ms,
+            chain: chain(error),
+        };
+        Outcome::with_meta(egress_code(error.kind()), failure.encode())
+    }
+
     /// UUIDv5 of delivery, replay number and call number: every attempt of a delivery says the same, so that the
     /// other side can tell a repeat from a new call.
     fn idempotency_key(&self, method: &str) -> Option<String> {
@@ -253,13 +280,7 @@ impl Lend for Port {
             };
             match self.call_out(meta, body.into_bytes()).await {
                 Ok(response) => answered(response),
-                Err(error) => {
-                    let failure = FailureMeta {
-                        after_ms: None,
-                        chain: chain(&error),
-                    };
-                    Outcome::with_meta(egress_code(error.kind()), failure.encode())
-                }
+                Err(error) => self.unanswered(&error),
             }
         };
         RawFuture::new(Entered {
@@ -303,76 +324,4 @@ impl Future for Entered {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// `Retry-After` in seconds, whichever form it came in: a plugin need not parse dates.
-fn answered(response: OutboundResponse) -> Outcome {
-    let after = response.retry_after(SystemTime::now());
-    let headers = response
-        .headers
-        .into_iter()
-        .map(|(name, value)| match after {
-            Some(after) if name == "retry-after" => {
-                (name, after.as_secs().to_string().into_bytes())
-            }
-            _ => (name, value.into_bytes()),
-        });
-    let head = ResponseMeta {
-        status: response.status,
-        headers: headers.collect(),
-    };
-    Outcome {
-        code: outcome::OK,
-        meta: head.encode(),
-        body: response.body.into(),
-    }
-}
-
-/// Pointless to publish again as it is.
-fn rejected(error: &dyn std::error::Error) -> (Code, FailureMeta) {
-    let chain = chain(error);
-    (
-        outcome::REJECTED,
-        FailureMeta {
-            after_ms: None,
-            chain,
-        },
-    )
-}
-
-fn unpublished(error: &PublishError) -> (Code, FailureMeta) {
-    let (code, after) = match error {
-        PublishError::Full { retry_after, .. } => (outcome::FULL, retry_after),
-        PublishError::Unavailable { retry_after, .. } => (outcome::UNAVAILABLE, retry_after),
-    };
-    let after_ms = u64::try_from(after.as_millis()).ok();
-    (
-        code,
-        FailureMeta {
-            after_ms,
-            chain: chain(error),
-        },
-    )
-}
-
-fn egress_code(kind: EgressErrorKind) -> Code {
-    match kind {
-        EgressErrorKind::Invalid => outcome::REJECTED,
-        EgressErrorKind::Forbidden => outcome::FORBIDDEN,
-        EgressErrorKind::Timeout => outcome::TIMEOUT,
-        EgressErrorKind::Connect | EgressErrorKind::TooLarge | EgressErrorKind::Protocol => {
-            outcome::UNAVAILABLE
-        }
-    }
-}
-
-/// Every message of an error's chain, outermost first.
-pub(crate) fn chain(error: &dyn std::error::Error) -> Vec<String> {
-    let mut chain = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source.filter(|_| chain.len() < 16) {
-        chain.push(cause.to_string());
-        source = cause.source();
-    }
-    chain
 }

@@ -1,10 +1,13 @@
 //! From what a publisher says to a message that the journal takes: checked against every schema of its type.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use coordinator_abi::call::PublishItem;
-use coordinator_journal::{Journal, NewMessage, PublishError, Receipt, ReceiptStatus};
+use coordinator_journal::{
+    Journal, JournalError, NewMessage, PublishError, Receipt, ReceiptStatus, Tick,
+};
 use coordinator_message::{Envelope, MessageId, Timestamp, TraceParent};
 use coordinator_telemetry::metric::{self, PublishOutcome};
 use coordinator_wiring::{ValidateError, Wiring};
@@ -36,7 +39,18 @@ pub enum Refused {
     /// Not known, not JSON, or against a schema.
     #[error(transparent)]
     Invalid(#[from] ValidateError),
+    /// To be delivered too far ahead.
+    #[error(
+        "`{at}` is more than {MAX_DELAY_DAYS} days ahead: a message is not kept for longer than that"
+    )]
+    TooFarAhead {
+        /// When it was to be delivered.
+        at: Timestamp,
+    },
 }
+
+/// No message waits for longer than this for its time. A leap year, so that "in a year" is always possible.
+const MAX_DELAY_DAYS: u64 = 366;
 
 impl Publisher {
     /// Publishes into this journal what this wiring knows.
@@ -57,24 +71,26 @@ impl Publisher {
         &self.wiring
     }
 
-    /// Checks one message. The id is the caller's: a fresh one, or one derived from a delivery.
+    /// Checks one message. The id is the caller's: a fresh one, or one derived from a delivery; `time` is when it
+    /// happened.
     ///
     /// # Errors
     ///
-    /// If its type is not known, or its payload does not fit.
+    /// If its type is not known, its payload does not fit, or it is to be delivered too far ahead.
     pub fn prepare(
         &self,
         item: PublishItem,
         payload: Bytes,
         origin: &Origin,
         id: MessageId,
-        now: Timestamp,
+        time: Timestamp,
     ) -> Result<NewMessage, Refused> {
         let ty = item.ty.parse()?;
+        let deliver_at = deliver_at(item.deliver_at_ms, Timestamp::now())?;
         let known = self.wiring.types.validate(&ty, &payload).inspect_err(|_| {
             metric::messages_published(&item.ty, PublishOutcome::Refused, 1);
         })?;
-        let mut envelope = Envelope::new(id, ty, origin.source.clone(), now, payload);
+        let mut envelope = Envelope::new(id, ty, origin.source.clone(), time, payload);
         envelope.lane.clone_from(&known.lane);
         envelope.key = match (item.key, &known.key) {
             (None, Some(field)) => key_of(&envelope.data, field),
@@ -87,7 +103,7 @@ impl Publisher {
             publisher: origin.publisher.clone(),
             // An empty key would make one message of all that carry it.
             idempotency_key: item.idempotency_key.filter(|key| !key.is_empty()),
-            deliver_at: None,
+            deliver_at,
         })
     }
 
@@ -115,6 +131,41 @@ impl Publisher {
             metric::messages_published(ty.as_str(), outcome, 1);
         }
         published
+    }
+
+    /// Stores what a schedule publishes, with the time of its tick, in one write. False if that tick, or a later one,
+    /// was made already: then nothing is stored.
+    ///
+    /// # Errors
+    ///
+    /// If the journal cannot be written; the tick was not made then.
+    pub async fn tick(
+        &self,
+        schedule: &str,
+        at: Timestamp,
+        message: NewMessage,
+    ) -> Result<bool, JournalError> {
+        let ty = message.envelope.ty.clone();
+        let tick = Tick {
+            schedule: schedule.to_owned(),
+            at,
+            message: Some(message),
+        };
+        let made = self.journal.tick(tick).await?;
+        if made {
+            metric::messages_published(ty.as_str(), PublishOutcome::Accepted, 1);
+        }
+        Ok(made)
+    }
+}
+
+/// When to deliver, if that is not now. What is due already goes the common way.
+fn deliver_at(millis: Option<i64>, now: Timestamp) -> Result<Option<Timestamp>, Refused> {
+    let at = millis.map(Timestamp::from_millis).filter(|at| *at > now);
+    let latest = now.after(Duration::from_secs(MAX_DELAY_DAYS * 24 * 3600));
+    match at {
+        Some(at) if at > latest => Err(Refused::TooFarAhead { at }),
+        at => Ok(at),
     }
 }
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod attempt;
+mod cadence;
 mod call;
 mod chain;
 mod decide;
@@ -15,13 +16,16 @@ mod handler;
 mod observe;
 mod options;
 mod phase;
+mod schedule;
 mod settling;
 mod slots;
 mod threads;
 mod watch;
 
+pub use cadence::{Cadence, CadenceError, Ticks};
 pub use decide::{Answer, BACKOFF_FLOOR, Ended, decide};
 pub use dispatcher::{Dispatcher, DrainReport, StartError, UnknownHandler};
 pub use handler::{HandlerState, HandlerStatus};
 pub use observe::{Attempted, Observer, Outcome};
 pub use options::{DispatchOptions, Redact};
+pub use schedule::{Schedule, Ticker};

@@ -13,9 +13,11 @@ use tracing::{Instrument, debug, debug_span};
 use url::Url;
 
 use crate::address::{OnlyPrivate, Resolver};
+use crate::breaker::BreakerOptions;
 use crate::exchange::{OutboundRequest, OutboundResponse};
 use crate::headers;
 use crate::policy::Grant;
+use crate::rests::Rests;
 
 /// Limits of all calls.
 #[derive(Debug, Clone)]
@@ -30,6 +32,8 @@ pub struct EgressOptions {
     pub pool_per_host: usize,
     /// How long an idle connection is kept.
     pub pool_idle: Duration,
+    /// When a system that fails is left alone.
+    pub breaker: BreakerOptions,
     /// Addresses of names that the system's resolver is not asked for, as in `/etc/hosts`.
     pub fixed_hosts: BTreeMap<String, Vec<IpAddr>>,
 }
@@ -42,6 +46,7 @@ impl From<&coordinator_config::Egress> for EgressOptions {
             max_response: config.max_response.as_usize(),
             pool_per_host: config.pool_per_host,
             pool_idle: config.pool_idle,
+            breaker: BreakerOptions::from(&config.breaker),
             fixed_hosts: BTreeMap::new(),
         }
     }
@@ -80,6 +85,14 @@ pub enum EgressError {
         plugin: String,
         /// Host, and port if it is not the usual one.
         host: String,
+    },
+    /// It failed again and again: it is not called for a while.
+    #[error("`{host}` has failed again and again and is not called for {after:?}")]
+    Open {
+        /// Host, and port if it is not the usual one.
+        host: String,
+        /// When a call may be made.
+        after: Duration,
     },
     /// No connection: name not found, refused, TLS.
     #[error("cannot connect to `{host}`")]
@@ -126,6 +139,8 @@ pub enum EgressErrorKind {
     Invalid,
     /// Not allowed.
     Forbidden,
+    /// Not called for now: it failed too often.
+    Open,
     /// No connection.
     Connect,
     /// Too slow.
@@ -143,6 +158,7 @@ pub struct Egress {
     named: Client,
     /// For hosts that only a wildcard allows: connects to public addresses alone.
     wildcard: Client,
+    rests: Rests,
     timeout: Duration,
     max_response: usize,
 }
@@ -154,6 +170,7 @@ impl EgressError {
         match self {
             Self::Invalid { .. } => EgressErrorKind::Invalid,
             Self::Forbidden { .. } | Self::Private { .. } => EgressErrorKind::Forbidden,
+            Self::Open { .. } => EgressErrorKind::Open,
             Self::Connect { .. } => EgressErrorKind::Connect,
             Self::Timeout { .. } => EgressErrorKind::Timeout,
             Self::TooLarge { .. } => EgressErrorKind::TooLarge,
@@ -164,6 +181,7 @@ impl EgressError {
     fn outcome(&self) -> EgressOutcome {
         match self.kind() {
             EgressErrorKind::Forbidden => EgressOutcome::Forbidden,
+            EgressErrorKind::Open => EgressOutcome::Open,
             EgressErrorKind::Timeout => EgressOutcome::TimedOut,
             EgressErrorKind::TooLarge => EgressOutcome::TooLarge,
             EgressErrorKind::Invalid | EgressErrorKind::Connect | EgressErrorKind::Protocol => {
@@ -200,9 +218,16 @@ impl Egress {
         Ok(Self {
             named: client(false)?,
             wildcard: client(true)?,
+            rests: Rests::new(options.breaker.clone()),
             timeout: options.timeout,
             max_response: options.max_response,
         })
+    }
+
+    /// Origins that are not called for now, because they failed again and again.
+    #[must_use]
+    pub fn open_breakers(&self) -> Vec<String> {
+        self.rests.open()
     }
 
     /// Sends the request and reads the whole answer. Dropping the future cancels the call.
@@ -243,34 +268,45 @@ impl Egress {
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| invalid("the method is not a token".to_owned()))?;
         let headers = headers::outbound(&request.headers, request.trace)?;
+        let leave = self
+            .rests
+            .ask(url.origin().ascii_serialization())
+            .map_err(|after| EgressError::Open {
+                host: host.clone(),
+                after,
+            })?;
         let timeout = request.timeout.unwrap_or(self.timeout);
-        let failed = |error: reqwest::Error| {
-            if caused_by_private_address(&error) {
-                EgressError::Private {
-                    plugin: plugin(),
-                    host: host.clone(),
-                }
-            } else {
-                classify(error, host.clone(), timeout)
-            }
-        };
         let call = client
             .request(method, url)
             .headers(headers)
-            .timeout(timeout);
-        let response = call.body(request.body).send().await.map_err(failed)?;
+            .timeout(timeout)
+            .body(request.body);
+        let answer = self.exchange(call, &host).await;
+        let answer = answer.map_err(|failure| match failure {
+            Failure::TooLarge => EgressError::TooLarge {
+                host: host.clone(),
+                limit: self.max_response,
+            },
+            Failure::Broken(error) if caused_by_private_address(&error) => EgressError::Private {
+                plugin: plugin(),
+                host: host.clone(),
+            },
+            Failure::Broken(error) => classify(error, host.clone(), timeout),
+        });
+        leave.end(&answer);
+        answer
+    }
+
+    async fn exchange(
+        &self,
+        call: reqwest::RequestBuilder,
+        host: &str,
+    ) -> Result<OutboundResponse, Failure> {
+        let response = call.send().await.map_err(Failure::Broken)?;
         let status = response.status().as_u16();
         debug!(server.address = %host, http.response.status_code = status, "`{host}` answered {status}");
         let headers = response.headers().iter().map(headers::as_text).collect();
-        let body = read_body(response, self.max_response)
-            .await
-            .map_err(|error| match error {
-                BodyError::TooLarge => EgressError::TooLarge {
-                    host: host.clone(),
-                    limit: self.max_response,
-                },
-                BodyError::Broken(error) => failed(error),
-            })?;
+        let body = read_body(response, self.max_response).await?;
         Ok(OutboundResponse {
             status,
             headers,
@@ -279,20 +315,21 @@ impl Egress {
     }
 }
 
-enum BodyError {
+/// Why an exchange has no answer.
+enum Failure {
     TooLarge,
     Broken(reqwest::Error),
 }
 
-async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Bytes, BodyError> {
+async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Bytes, Failure> {
     let announced = response.content_length().unwrap_or(0);
     if usize::try_from(announced).map_or(true, |size| size > limit) {
-        return Err(BodyError::TooLarge);
+        return Err(Failure::TooLarge);
     }
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {
+    while let Some(chunk) = response.chunk().await.map_err(Failure::Broken)? {
         if body.len() + chunk.len() > limit {
-            return Err(BodyError::TooLarge);
+            return Err(Failure::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coordinator_egress::{
-    Egress, EgressError, EgressErrorKind, EgressOptions, HostPolicy, OutboundRequest,
+    BreakerOptions, Egress, EgressError, EgressErrorKind, EgressOptions, HostPolicy,
+    OutboundRequest,
 };
 use coordinator_message::TraceParent;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -74,6 +75,12 @@ fn options() -> EgressOptions {
         max_response: 64,
         pool_per_host: 4,
         pool_idle: Duration::from_secs(30),
+        breaker: BreakerOptions {
+            enabled: true,
+            failures: 3,
+            open_for: Duration::from_millis(50),
+            open_max: Duration::from_millis(200),
+        },
         fixed_hosts: BTreeMap::from([(
             "inside.example.org".to_owned(),
             vec![IpAddr::from(Ipv4Addr::LOCALHOST)],

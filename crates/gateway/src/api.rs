@@ -6,6 +6,7 @@ mod messages;
 mod plugins;
 mod publish;
 mod query;
+mod schedules;
 mod selected;
 mod tail;
 mod view;
@@ -64,6 +65,7 @@ pub(crate) fn configure(scope: &mut web::ServiceConfig) {
             web::post().to(handlers::resume),
         ))
         .service(post("/handlers/{id}/skip", web::post().to(handlers::skip)))
+        .service(get("/schedules", web::get().to(schedules::list)))
         .service(get("/plugins", web::get().to(plugins::list)))
         .default_service(web::to(nothing));
 }

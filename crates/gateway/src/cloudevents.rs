@@ -23,6 +23,8 @@ pub(crate) struct Event {
     pub(crate) key: Option<String>,
     pub(crate) time: Option<Timestamp>,
     pub(crate) id: Option<String>,
+    /// Our extension `deliverat`: not delivered before then.
+    pub(crate) deliver_at: Option<Timestamp>,
     pub(crate) data: Bytes,
 }
 
@@ -38,6 +40,8 @@ struct Structured<'a> {
     #[serde(alias = "partitionkey")]
     key: Option<String>,
     time: Option<Timestamp>,
+    #[serde(borrow)]
+    deliverat: Option<&'a RawValue>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
 }
@@ -107,6 +111,11 @@ fn structured(event: Structured<'_>, index: usize) -> Result<Event, Problem> {
         let detail = "the event's `id` is empty";
         return Err(Problem::bad_request("malformed-event", detail).index(index));
     }
+    let deliver_at = event.deliverat.map(|raw| -> Result<Timestamp, String> {
+        // Kept raw up to here, so that the refusal can name it.
+        let text: String = serde_json::from_str(raw.get()).map_err(|_| raw.get().to_owned())?;
+        Timestamp::parse(&text).map_err(|_| text)
+    });
     let Some(data) = event.data else {
         return Err(
             Problem::bad_request("malformed-event", "the event has no `data`").index(index),
@@ -119,6 +128,9 @@ fn structured(event: Structured<'_>, index: usize) -> Result<Event, Problem> {
         key: event.key,
         time: event.time,
         id: event.id,
+        deliver_at: deliver_at
+            .transpose()
+            .map_err(|text| malformed_deliver_at(&text).index(index))?,
         data: Bytes::copy_from_slice(data.get().as_bytes()),
     })
 }
@@ -141,6 +153,26 @@ fn binary(request: &HttpRequest, body: &Bytes) -> Result<Event, Problem> {
         key: header("ce-key").or_else(|| header("ce-partitionkey")),
         time: time.map_err(|error| Problem::bad_request("malformed-event", error.to_string()))?,
         id: header("ce-id").filter(|id| !id.is_empty()),
+        deliver_at: deliver_at_header(request)?,
         data: body.clone(),
     })
+}
+
+/// One that cannot be read must not be passed over: the message would be delivered at once.
+fn deliver_at_header(request: &HttpRequest) -> Result<Option<Timestamp>, Problem> {
+    let Some(value) = request.headers().get("ce-deliverat") else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default();
+    Timestamp::parse(text)
+        .map(Some)
+        .map_err(|_| malformed_deliver_at(text))
+}
+
+fn malformed_deliver_at(text: &str) -> Problem {
+    let text: String = text.chars().take(64).collect();
+    let detail = format!(
+        "`deliverat` is not a time: expected RFC 3339, such as `2026-01-31T09:30:00Z`, found `{text}`"
+    );
+    Problem::bad_request("malformed-event", detail)
 }

@@ -123,5 +123,16 @@ async fn checks(state: &State) -> Vec<Check> {
             detail: Some(format!("{}: {detail}", handler.state)),
         });
     }
+    let open = (state.open_breakers)();
+    if open > 0 {
+        // Anybody may ask: which systems they are is for the log.
+        checks.push(Check {
+            name: "egress".to_owned(),
+            status: "degraded",
+            detail: Some(format!(
+                "{open} other system(s) fail again and again and are not called for now; deliveries that need them wait"
+            )),
+        });
+    }
     checks
 }

@@ -23,5 +23,5 @@ pub use probe::Probe;
 pub use problem::Problem;
 pub use routes::{MountedRoute, RouteError, RouteTable};
 pub use server::{Listening, ServeError, bind, listen};
-pub use state::{HandlerView, Handlers, PluginEntry, PluginStatus, State};
+pub use state::{HandlerView, Handlers, PluginEntry, PluginStatus, ScheduleEntry, State};
 pub use tails::Tails;

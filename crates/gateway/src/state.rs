@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator_context::{HandlerTerms, Publisher};
+use coordinator_message::Timestamp;
 use serde::Serialize;
 
 use crate::auth::ApiKeys;
@@ -23,6 +24,10 @@ pub struct State {
     pub plugins: Vec<PluginEntry>,
     /// Running handlers.
     pub handlers: Arc<dyn Handlers>,
+    /// What the clock publishes.
+    pub schedules: Vec<ScheduleEntry>,
+    /// How many other systems are not called for now, because they failed again and again.
+    pub open_breakers: Box<dyn Fn() -> usize + Send + Sync>,
     /// Who may use the API.
     pub keys: ApiKeys,
     /// Longest body in bytes, where a route does not say otherwise.
@@ -62,6 +67,24 @@ pub struct HandlerView {
     pub state: &'static str,
     /// How it is run.
     pub terms: HandlerTerms,
+}
+
+/// One schedule.
+pub struct ScheduleEntry {
+    /// Its name.
+    pub name: String,
+    /// Type of what it publishes.
+    pub ty: String,
+    /// When it ticks.
+    pub cron: String,
+    /// The zone that `cron` is meant in.
+    pub zone: String,
+    /// What becomes of missed ticks: `one`, `all` or `none`.
+    pub missed: &'static str,
+    /// Does it tick?
+    pub enabled: bool,
+    /// Its first tick after a time.
+    pub next: Box<dyn Fn(Timestamp) -> Option<Timestamp> + Send + Sync>,
 }
 
 /// One installed plugin.

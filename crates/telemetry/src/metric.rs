@@ -18,6 +18,7 @@ const HTTP_REQUESTS: &str = "coordinator_http_requests_total";
 const HTTP_SECONDS: &str = "coordinator_http_request_duration_seconds";
 const PLUGIN_STATE: &str = "coordinator_plugin_state";
 const EGRESS_REQUESTS: &str = "coordinator_egress_requests_total";
+const EGRESS_OPEN_BREAKERS: &str = "coordinator_egress_open_breakers";
 
 /// From a cached answer to a handler at its timeout.
 const BUCKETS_SECONDS: [f64; 14] = [
@@ -74,6 +75,8 @@ pub enum EgressOutcome {
     TimedOut,
     /// The answer was too large.
     TooLarge,
+    /// Not made: the other side failed too often.
+    Open,
 }
 
 /// Numbers of one handler at a moment.
@@ -137,6 +140,7 @@ impl EgressOutcome {
             Self::Failed => "failed",
             Self::TimedOut => "timed_out",
             Self::TooLarge => "too_large",
+            Self::Open => "open",
         }
     }
 }
@@ -216,6 +220,11 @@ pub fn egress_request(plugin: &str, outcome: EgressOutcome) {
     );
 }
 
+/// Shows how many other systems are not called for now.
+pub fn egress_open_breakers(open: usize) {
+    raw::set(EGRESS_OPEN_BREAKERS, [], open as u64);
+}
+
 /// A client may send any word as its method.
 fn known_method(method: &str) -> &'static str {
     ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
@@ -260,6 +269,10 @@ fn describe() {
     metrics::describe_histogram!(HTTP_SECONDS, "Duration of a request.");
     metrics::describe_gauge!(PLUGIN_STATE, "1 at the state that a plugin is in.");
     metrics::describe_counter!(EGRESS_REQUESTS, "Outbound calls by plugin and outcome.");
+    metrics::describe_gauge!(
+        EGRESS_OPEN_BREAKERS,
+        "Other systems that are not called for now, because they failed again and again."
+    );
 }
 
 /// The only place that touches the facade's macros.

@@ -280,6 +280,9 @@ pub struct PublishItem {
     /// CloudEvents subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// Not delivered before then, in milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deliver_at_ms: Option<i64>,
 }
 
 /// The answer to a publish: one receipt a message.

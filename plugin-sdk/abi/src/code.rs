@@ -33,6 +33,8 @@ pub mod outcome {
     pub const UNSUPPORTED: Code = Code(10);
     /// Failed otherwise.
     pub const FAILED: Code = Code(11);
+    /// The host does not call that system for a while: it failed again and again.
+    pub const OPEN: Code = Code(12);
 }
 
 /// What a plugin is asked to do. It answers an unknown one with `UNSUPPORTED`.

@@ -12,6 +12,8 @@ use coordinator_abi::fields::Fields;
 use coordinator_abi::log::LogTableRef;
 use coordinator_abi::{Lend, Outcome, RawFuture, SharedBytes};
 
+use crate::Timestamp;
+
 /// One outbound call of the plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
@@ -41,6 +43,7 @@ struct State {
 struct Published {
     ty: String,
     idempotency_key: Option<String>,
+    deliver_at_ms: Option<i64>,
     payload: Vec<u8>,
 }
 
@@ -77,6 +80,15 @@ impl World {
         self.state().replies.push_back(reply);
     }
 
+    pub(super) fn turn_away(&self, after: Duration) {
+        let failure = FailureMeta {
+            after_ms: u64::try_from(after.as_millis()).ok(),
+            chain: vec!["it has failed again and again and is not called".to_owned()],
+        };
+        let reply = Outcome::with_meta(outcome::OPEN, failure.encode());
+        self.state().replies.push_back(reply);
+    }
+
     pub(super) fn sent(&self) -> Vec<Sent> {
         self.state().sent.clone()
     }
@@ -88,6 +100,14 @@ impl World {
             .iter()
             .filter(|one| one.ty == ty)
             .map(|one| one.payload.clone())
+            .collect()
+    }
+
+    pub(super) fn deliver_times(&self, ty: &str) -> Vec<Option<Timestamp>> {
+        let state = self.state();
+        let of_type = state.published.iter().filter(|one| one.ty == ty);
+        of_type
+            .map(|one| one.deliver_at_ms.map(Timestamp::from_millis))
             .collect()
     }
 }
@@ -135,6 +155,7 @@ impl Port {
             pending.push(Published {
                 ty: item.ty,
                 idempotency_key: item.idempotency_key,
+                deliver_at_ms: item.deliver_at_ms,
                 payload,
             });
         }

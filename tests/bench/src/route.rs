@@ -94,6 +94,8 @@ async fn serve(path: &Path, data: &Path) -> Result<Listening> {
         routes: RouteTable::build(routes, Vec::new())?,
         plugins: Vec::new(),
         handlers: Arc::new(NoHandlers),
+        schedules: Vec::new(),
+        open_breakers: Box::new(|| 0),
         keys: ApiKeys::default(),
         body_limit: 1 << 20,
         body_timeout: Duration::from_secs(30),

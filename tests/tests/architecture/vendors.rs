@@ -4,13 +4,15 @@ use crate::arrows::OUTSIDE;
 use crate::metadata::{built_from, ours, room, root};
 
 /// The vendor, and the rooms that may build with it. What is outside the house takes what it likes.
-const FENCES: [(&str, &[&str]); 14] = [
+const FENCES: [(&str, &[&str]); 16] = [
     ("abi_stable", &["abi"]),
     ("actix-web", &["gateway", "host"]),
     ("askama", &[]),
     ("clap", &["host"]),
+    ("croner", &["dispatch"]),
     ("figment", &["config"]),
     ("inventory", &["sdk"]),
+    ("jiff", &["dispatch"]),
     ("libloading", &["loader"]),
     ("metrics", &["telemetry"]),
     ("metrics-exporter-prometheus", &["telemetry"]),

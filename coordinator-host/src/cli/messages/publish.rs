@@ -1,5 +1,7 @@
 //! `coordinator messages publish`: one CloudEvent from the command line.
 
+use std::time::Duration;
+
 use clap::Args;
 use coordinator_message::{MessageId, MessageType, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,12 @@ pub(crate) struct Publish {
     /// Publishing twice under one idempotency key publishes once.
     #[arg(long, value_name = "KEY", value_parser = input::header_value)]
     idempotency_key: Option<String>,
+    /// Not delivered before then: RFC 3339, at most 366 days ahead. Accepted, and durable, at once.
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, conflicts_with = "deliver_after")]
+    deliver_at: Option<Timestamp>,
+    /// The same, counted from now: such as `90s`, `2h`, `7d`.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    deliver_after: Option<Duration>,
     /// The payload: JSON, @FILE, or - for standard input.
     #[arg(
         long,
@@ -50,6 +58,8 @@ struct Event<'a> {
     time: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliverat: Option<Timestamp>,
     datacontenttype: &'static str,
     data: Box<RawValue>,
 }
@@ -78,6 +88,9 @@ impl Publish {
             ty: &self.ty,
             time: now,
             key: self.key.as_deref(),
+            deliverat: self
+                .deliver_at
+                .or_else(|| self.deliver_after.map(|delay| now.after(delay))),
             datacontenttype: "application/json",
             data,
         };

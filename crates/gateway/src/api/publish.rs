@@ -86,6 +86,7 @@ fn prepare(
         key: event.key,
         idempotency_key: key,
         subject: event.subject,
+        deliver_at_ms: event.deliver_at.map(Timestamp::as_millis),
     };
     let origin = Origin {
         source: event.source.unwrap_or_else(|| origin.source.clone()),
@@ -113,6 +114,11 @@ fn problem(refused: &Refused) -> Problem {
             mismatch.to_string(),
         )
         .pointer(mismatch.pointer.clone()),
+        Refused::TooFarAhead { .. } => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "deliver-at-too-far",
+            format!("`deliverat`: {refused}"),
+        ),
     }
 }
 

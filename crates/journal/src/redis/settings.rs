@@ -225,7 +225,7 @@ impl Persistence {
                 "set `appendfsync always` on the server, or `journal.durability = \"relaxed\"`"
             }
             Self::Untold => {
-                "the server does not tell its settings: if it syncs every write, say so with `journal.redis_synced = true`"
+                "the server does not tell its settings: if it syncs every write, say so with `journal.redis.assume_synced = true`"
             }
             Self::Nothing => {
                 "set `appendonly yes` and `appendfsync always` on the server, or `journal.durability = \"relaxed\"`"

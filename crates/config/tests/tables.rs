@@ -1,0 +1,172 @@
+//! Tables within tables: the Redis server of the journal, the breaker of egress, and schedules.
+
+use std::time::Duration;
+
+use coordinator_config::{
+    Config, ConfigErrors, Engine, Missed, Payloads, ScheduleData, Source, Sources,
+};
+use insta::assert_snapshot;
+
+fn load(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("coordinator.toml");
+    std::fs::write(&file, toml).expect("it is writable");
+    let env = env
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::load(&Sources::new(Some(file), env))
+}
+
+/// The mistakes, without the folder that the file is in.
+fn mistakes(toml: &str) -> String {
+    let text = load(toml, &[]).expect_err("it has mistakes").to_string();
+    let lines = text
+        .lines()
+        .map(|line| match line.split_once("coordinator.toml: ") {
+            Some((_, mistake)) => mistake,
+            None => line.trim(),
+        });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_journal_in_redis_has_its_server_from_where_secrets_are() {
+    let toml = r#"
+        [journal]
+        engine = "redis"
+        payloads = "until-settled"
+        retention_size = "1GiB"
+        [journal.redis]
+        url = "env:REDIS_URL"
+        partitions = 4
+    "#;
+    let url = "rediss://:hunter2@redis.internal/3";
+    let config = load(toml, &[("REDIS_URL", url)]).expect("it is right");
+    let journal = &config.journal;
+    assert_eq!(
+        (journal.engine, journal.payloads),
+        (Engine::Redis, Payloads::UntilSettled)
+    );
+    assert_eq!(journal.retention_size.bytes(), 1 << 30);
+    assert_eq!(journal.redis.url.as_ref().map(|it| it.expose()), Some(url));
+    assert_eq!(
+        (journal.redis.prefix.as_str(), journal.redis.partitions),
+        ("coordinator", 4)
+    );
+    assert_eq!(journal.redis.node_timeout, Duration::from_secs(15));
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let shown = config.entries();
+    assert!(shown.iter().all(|entry| !entry.value.contains("hunter2")));
+}
+
+#[test]
+fn a_server_without_a_password_may_stand_in_the_file() {
+    let toml = "[journal.redis]\nurl = \"redis://127.0.0.1:6390\"";
+    let config = load(toml, &[]).expect("it is right");
+    assert_eq!(config.journal.engine, Engine::Sqlite);
+    assert!(
+        config.journal.redis.url.is_some(),
+        "known, so that a journal can be moved there"
+    );
+    let from_env = [
+        ("COORDINATOR__JOURNAL__ENGINE", "redis"),
+        (
+            "COORDINATOR__JOURNAL__REDIS__URL",
+            "redis://:hunter2@127.0.0.1",
+        ),
+    ];
+    let config = load("", &from_env).expect("it is right");
+    assert_eq!(config.journal.engine, Engine::Redis);
+    let shown = config.entries();
+    assert!(shown.iter().all(|entry| !entry.value.contains("hunter2")));
+}
+
+#[test]
+fn what_a_journal_cannot_be_is_told_by_key() {
+    assert_snapshot!(mistakes(
+        r#"
+        [journal]
+        engine = "redis"
+        max_size = "1GiB"
+        retention_size = "2GiB"
+        payloads = "none"
+        [journal.redis]
+        prefix = "a b"
+        partitions = 0
+        node_timeout = "10ms"
+        [egress.breaker]
+        failures = 0
+        open_for = "2m"
+    "#
+    ));
+    assert_snapshot!(mistakes(
+        r#"
+        [journal.redis]
+        url = "redis://user:hunter2@redis.internal/3"
+    "#
+    ));
+}
+
+#[test]
+fn three_quarters_of_the_journal_may_be_settled_messages() {
+    let config = load("[journal]\nmax_size = \"400MiB\"", &[]).expect("it is right");
+    assert_eq!(config.journal.retention_size.bytes(), 300 << 20);
+}
+
+#[test]
+fn a_schedule_says_when_and_what_and_has_defaults_for_the_rest() {
+    let toml = r#"
+        [wiring.handlers."lms.enrol"]
+        max_attempts = 3
+        [wiring.schedules.nightly]
+        cron = "0 3 * * *"
+        zone = "Europe/Berlin"
+        type = "org.example.report.due.v1"
+        data = { kind = "sales", days = 7 }
+        missed = "all"
+        [wiring.schedules.hourly]
+        cron = "0 * * * *"
+        type = "org.example.report.due.v1"
+        data_file = "report.json"
+    "#;
+    let env = [("COORDINATOR__WIRING__SCHEDULES__HOURLY__ENABLED", "false")];
+    let config = load(toml, &env).expect("it is right");
+    let nightly = &config.wiring.schedules["nightly"];
+    assert_eq!(
+        (nightly.cron.as_str(), nightly.zone.as_str()),
+        ("0 3 * * *", "Europe/Berlin")
+    );
+    assert_eq!((nightly.enabled, nightly.missed), (true, Missed::All));
+    let ScheduleData::Here(data) = &nightly.data else {
+        panic!("it is in the configuration");
+    };
+    assert_eq!(data.to_string(), r#"{"days":7,"kind":"sales"}"#);
+    let hourly = &config.wiring.schedules["hourly"];
+    assert_eq!((hourly.enabled, hourly.missed), (false, Missed::One));
+    assert_eq!(hourly.zone, "UTC");
+    assert!(matches!(&hourly.data, ScheduleData::File(path) if path.ends_with("report.json")));
+    assert_eq!(
+        config.provenance("wiring.schedules.hourly.zone"),
+        Some(Source::Default)
+    );
+    // The defaults of one kind of table do not take those of the other away.
+    assert!(config.wiring.handlers["lms.enrol"].enabled);
+}
+
+#[test]
+fn what_a_schedule_cannot_be_is_told_by_key() {
+    assert_snapshot!(mistakes(
+        r#"
+        [wiring.schedules.Nightly]
+        cron = 3
+        data = 5
+        missed = "some"
+        [wiring.schedules.both]
+        cron = "0 3 * * *"
+        type = "org.example.report.due.v1"
+        data = { kind = "sales" }
+        data_file = "report.json"
+        zones = "UTC"
+    "#
+    ));
+}
