@@ -7,7 +7,7 @@ const ASKED: &str = "org.example.greeting.asked.v1";
 const FAR: &str = "2999-01-01T00:00:00Z";
 
 fn hello() -> coordinator_tests::Builder {
-    TestHouse::builder().plugin("hello", "coordinator_hello", "")
+    TestHouse::builder().plugin("hello", "hello", "")
 }
 
 fn publish(house: &TestHouse, content_type: &str, body: &Value) -> Answer {

@@ -1,3 +1,5 @@
+//! What becomes of ticks that are due, late or missed.
+
 use super::*;
 
 fn at(text: &str) -> Timestamp {
