@@ -11,11 +11,14 @@ mod deliveries;
 mod error;
 mod load;
 mod lock;
+mod order;
 mod paging;
+mod reading;
 mod rows;
 mod schema;
 mod state;
 mod stats;
+mod window;
 mod writer;
 
 use std::path::{Path, PathBuf};

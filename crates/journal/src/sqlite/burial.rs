@@ -1,6 +1,6 @@
 //! To the dead letters: with an own copy of the message, and off the exceptions.
 
-use coordinator_message::Timestamp;
+use coordinator_message::{MessageId, Timestamp};
 use sea_orm::sqlx::{SqliteConnection, query};
 
 use super::error::StoreError;
@@ -58,6 +58,17 @@ pub(super) fn failure_text(failure: &Failure) -> String {
 /// What [`failure_text`] wrote.
 pub(super) fn read_failure(text: &str) -> Result<Failure, StoreError> {
     serde_json::from_str(text).map_err(|_| StoreError::Damaged("a failure is not readable"))
+}
+
+/// Why a message dies whose ordering key was given up with this message.
+pub(super) fn blocked(head: Option<MessageId>, now: Timestamp) -> Failure {
+    let head = head.map_or_else(|| "an earlier message".to_owned(), |id| format!("`{id}`"));
+    Failure {
+        kind: FailureKind::Blocked,
+        chain: vec![format!("{head} of its ordering key was given up")],
+        started: now,
+        ran_ms: 0,
+    }
 }
 
 impl Unattempted {

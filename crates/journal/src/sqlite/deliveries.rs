@@ -1,17 +1,17 @@
-//! The stream of one handler: pages the log by cursor, with due exceptions in between.
+//! The stream of one handler: what its window holds, in log order, with due exceptions in between.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use coordinator_message::{Envelope, Timestamp};
-use sea_orm::sqlx::{self, AssertSqlSafe, Row as _, SqliteConnection};
 use tokio::sync::{Mutex, Notify};
 
-use super::cursor::{Cursor, Handed, WINDOW};
+use super::cursor::{Handed, WINDOW};
 use super::error::StoreError;
+use super::order::Key;
 use super::paging::Stretch;
-use super::rows::{self, MESSAGE, json_list};
+use super::reading::{self, Page, Waiting};
 use super::state::{Handler, Shared, State, Types};
 use crate::{Deliveries, Delivery, JournalError, Token};
 
@@ -24,21 +24,23 @@ pub(super) struct SqliteDeliveries {
     shared: Arc<Shared>,
     id: i64,
     generation: u64,
-    name: Arc<str>,
     wake: Arc<Notify>,
     reading: Arc<Mutex<()>>,
 }
 
-/// What the stream saw when it began to read.
+/// What the stream saw when it began to look, and what it has to read therefore.
 struct View {
-    stretch: Stretch,
+    /// Where the log goes on, if nothing of it is in memory.
+    page: Option<Stretch>,
+    /// Is there anything from the log?
+    news: bool,
     /// Are exceptions due?
     due: bool,
     due_changes: u64,
     /// Exception rows that are handed out: the query finds them too.
     again: BTreeSet<u64>,
-    /// How many may be handed out from the log.
-    room: usize,
+    /// Positions whose turn has come and whose message is not in memory.
+    missing: Vec<u64>,
     types: Arc<Types>,
 }
 
@@ -49,18 +51,8 @@ struct Read {
     waiting: Vec<Waiting>,
     /// Were these all?
     all_waiting: bool,
-    /// Positions from the log.
-    fresh: Vec<u64>,
-    /// The log was read up to here.
-    scanned: u64,
+    page: Option<Page>,
     messages: HashMap<u64, Arc<Envelope>>,
-}
-
-/// One exception row.
-struct Waiting {
-    position: u64,
-    handed: Handed,
-    due: Timestamp,
 }
 
 /// What became of one look.
@@ -73,23 +65,27 @@ enum Look {
     Closed,
 }
 
+/// Deliveries on their way out.
+struct Hand<'a> {
+    handler: &'a mut Handler,
+    fences: &'a mut u64,
+    max: usize,
+    now: Timestamp,
+    given: Vec<Delivery>,
+}
+
 impl SqliteDeliveries {
     /// The stream of a handler that was just opened; `None` if it was closed again meanwhile.
     pub(super) fn new(shared: Arc<Shared>, id: i64, generation: u64) -> Option<Self> {
-        let (name, wake, reading) = {
+        let (wake, reading) = {
             let state = shared.state();
             let handler = state.handlers.get(&id)?;
-            (
-                handler.name.clone(),
-                handler.wake.clone(),
-                handler.reading.clone(),
-            )
+            (handler.wake.clone(), handler.reading.clone())
         };
         Some(Self {
             shared,
             id,
             generation,
-            name,
             wake,
             reading,
         })
@@ -98,115 +94,74 @@ impl SqliteDeliveries {
     /// Looks once, without waiting for anything new.
     async fn look(&self, max: usize) -> Result<Look, StoreError> {
         let _turn = self.reading.lock().await;
-        let Some(view) = self.view() else {
+        let Some(view) = self.view(max) else {
             return Ok(Look::Closed);
         };
-        let read = self.read(&view, max).await?;
-        Ok(self.hand_out(&view, &read, max))
+        let read = if view.is_in_memory() {
+            Read::default()
+        } else {
+            self.read(&view, max).await?
+        };
+        Ok(self.hand_out(&view, read, max))
     }
 
-    fn view(&self) -> Option<View> {
+    fn view(&self, max: usize) -> Option<View> {
         let state = self.shared.state();
         let handler = state.handlers.get(&self.id)?;
         if state.closed || handler.generation != self.generation {
             return None;
         }
-        let cursor = &handler.cursor;
+        let (cursor, window) = (&handler.cursor, &handler.window);
+        let after = window.upto().max(cursor.scanned);
+        let room = cursor.room() > 0;
+        let due = handler.due.is_some_and(|due| due <= self.shared.clock.now())
+            && cursor.again.len() < WINDOW;
+        let page = (room && window.is_empty() && handler.latest > after).then(|| Stretch {
+            types: handler.types.clone(),
+            after,
+            upto: handler.latest,
+        });
+        let free = cursor.free.iter().take(max).copied();
         Some(View {
-            stretch: Stretch {
-                types: handler.types.clone(),
-                after: cursor.scanned,
-                upto: handler.latest,
-            },
-            due: handler
-                .due
-                .is_some_and(|due| due <= self.shared.clock.now()),
+            news: page.is_some() || room && !window.is_empty() || !cursor.free.is_empty(),
+            page,
+            due,
             due_changes: handler.due_changes,
-            again: cursor.again.keys().copied().collect(),
-            room: cursor.room(),
+            again: if due {
+                cursor.again.keys().copied().collect()
+            } else {
+                BTreeSet::new()
+            },
+            missing: free.filter(|position| !window.keeps(*position)).collect(),
             types: state.types.clone(),
         })
     }
 
     /// Reads from the database what may be handed out.
     async fn read(&self, view: &View, max: usize) -> Result<Read, StoreError> {
-        let more = view.stretch.upto > view.stretch.after && view.room > 0;
-        let mut read = Read {
-            scanned: view.stretch.after,
-            ..Read::default()
-        };
-        if !more && !view.due {
-            return Ok(read);
-        }
+        let mut read = Read::default();
         let mut connection = self.shared.readers.acquire().await?;
-        if view.due && view.again.len() < WINDOW {
-            // Half of a page at most while there is news: late retries do not starve first tries.
-            let most = if more { max.div_ceil(2) } else { max };
-            read.waiting = self
-                .waiting(&mut connection, most + view.again.len() + 1)
-                .await?;
-            read.all_waiting = read.waiting.len() <= most + view.again.len();
+        if view.due {
+            let most = view.most_waiting(max) + view.again.len();
+            read.waiting = reading::waiting(&mut connection, self.id, most + 1).await?;
+            read.all_waiting = read.waiting.len() <= most;
         }
-        if more {
-            let limit = view.room.min(max);
-            read.fresh = view.stretch.positions(&mut connection, limit).await?;
-            let complete = read.fresh.len() < limit;
-            read.scanned = if complete {
-                view.stretch.upto
-            } else {
-                *read.fresh.last().unwrap_or(&view.stretch.upto)
-            };
+        if let Some(stretch) = &view.page {
+            read.page = Some(reading::page(&mut connection, stretch, &view.types).await?);
         }
         let now = self.shared.clock.now();
-        let due = read
-            .waiting
-            .iter()
-            .filter(|one| one.due <= now)
-            .map(|one| one.position);
-        let wanted = json_list(due.chain(read.fresh.iter().copied()));
-        let sql =
-            format!("SELECT {MESSAGE} FROM message WHERE seq IN (SELECT value FROM json_each(?))");
-        let found = sqlx::query(AssertSqlSafe(sql))
-            .bind(wanted)
-            .fetch_all(&mut *connection)
-            .await?;
-        for row in &found {
-            let message = rows::read_message(row, 0, &view.types)?;
-            read.messages
-                .insert(message.position, Arc::new(message.envelope));
+        let due = read.waiting.iter().filter(|one| one.due <= now);
+        let wanted = due.map(|one| one.position).chain(view.missing.iter().copied());
+        let wanted: Vec<u64> = wanted.collect();
+        if !wanted.is_empty() {
+            read.messages =
+                reading::by_position(&mut connection, wanted.into_iter(), &view.types).await?;
         }
         Ok(read)
     }
 
-    async fn waiting(
-        &self,
-        connection: &mut SqliteConnection,
-        limit: usize,
-    ) -> Result<Vec<Waiting>, StoreError> {
-        let sql = "SELECT seq, attempt, crashes, replay, due FROM exception WHERE handler = ? ORDER BY due, seq LIMIT ?";
-        let found = sqlx::query(sql)
-            .bind(self.id)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(connection)
-            .await?;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
-            let attempt: u32 = row.try_get(1)?;
-            Ok(Waiting {
-                position: row.try_get::<i64, _>(0)?.cast_unsigned(),
-                handed: Handed {
-                    fence: 0,
-                    attempt: attempt + 1,
-                    crashes: row.try_get(2)?,
-                    replay: row.try_get(3)?,
-                },
-                due: Timestamp::from_millis(row.try_get(4)?),
-            })
-        };
-        found.iter().map(read).collect()
-    }
-
     /// Notes what is handed out. Nothing is awaited from here on, so a dropped wait loses none.
-    fn hand_out(&self, view: &View, read: &Read, max: usize) -> Look {
+    fn hand_out(&self, view: &View, mut read: Read, max: usize) -> Look {
         let mut state = self.shared.state();
         let State {
             handlers, fences, ..
@@ -217,113 +172,176 @@ impl SqliteDeliveries {
         else {
             return Look::Closed;
         };
-        let now = self.shared.clock.now();
-        let mut given = Vec::new();
+        let mut hand = Hand {
+            handler,
+            fences,
+            max,
+            now: self.shared.clock.now(),
+            given: Vec::new(),
+        };
         if view.due {
-            let due = self.give_waiting(handler, fences, view, read, (now, max), &mut given);
+            let due = hand.give_waiting(view, &read);
             // What the writer noted since the view was taken stays noted.
+            let handler = &mut hand.handler;
             let noted = handler
                 .due
                 .filter(|_| handler.due_changes != view.due_changes);
             handler.due = [due, noted].into_iter().flatten().min();
         }
-        self.give_fresh(&mut handler.cursor, fences, read, max, &mut given);
+        if let Some(page) = read.page.take() {
+            hand.handler.window.append(page.messages, page.upto);
+        }
+        hand.give_free(&mut read.messages);
+        hand.give_ready();
+        let Hand {
+            handler,
+            given,
+            now,
+            ..
+        } = hand;
+        if handler.cursor.crowded() {
+            self.shared.crowded.notify_one();
+        }
         if !given.is_empty() {
             return Look::Found(given);
         }
-        let due = handler.due.filter(|_| handler.cursor.again.len() < WINDOW);
-        let more = handler.latest > handler.cursor.scanned && handler.cursor.room() > 0;
+        let cursor = &handler.cursor;
+        let due = handler.due.filter(|_| cursor.again.len() < WINDOW);
+        let more = handler.latest > cursor.scanned && cursor.room() > 0 || !cursor.free.is_empty();
         if more || due.is_some_and(|due| due <= now) {
             Look::Again
         } else {
             Look::Nothing(due)
         }
     }
+}
 
+impl View {
+    /// Is there nothing to read from the database?
+    fn is_in_memory(&self) -> bool {
+        !self.due && self.page.is_none() && self.missing.is_empty()
+    }
+
+    /// Half of what is asked for while there is news: late retries do not starve first tries.
+    fn most_waiting(&self, max: usize) -> usize {
+        if self.news { max.div_ceil(2) } else { max }
+    }
+}
+
+impl Hand<'_> {
     /// Gives exceptions that are due, and answers when the next is.
-    fn give_waiting(
-        &self,
-        handler: &mut Handler,
-        fences: &mut u64,
-        view: &View,
-        read: &Read,
-        (now, max): (Timestamp, usize),
-        given: &mut Vec<Delivery>,
-    ) -> Option<Timestamp> {
-        let most = if read.fresh.is_empty() {
-            max
-        } else {
-            max.div_ceil(2)
-        };
+    fn give_waiting(&mut self, view: &View, read: &Read) -> Option<Timestamp> {
+        let most = view.most_waiting(self.max);
         for waiting in &read.waiting {
             let position = waiting.position;
-            // Handed out now, or when the row was read: then the row may be older than what became of it.
-            if view.again.contains(&position) || handler.cursor.handed(position).is_some() {
+            let cursor = &self.handler.cursor;
+            // Handed out now, or when the row was read: then the row may be older than what became of it. Held: then
+            // the row is newer, and becomes known in a moment.
+            if view.again.contains(&position)
+                || cursor.handed(position).is_some()
+                || cursor.held.contains_key(&position)
+            {
                 continue;
             }
-            if waiting.due > now || given.len() >= most {
+            if waiting.due > self.now || self.given.len() >= most {
                 return Some(waiting.due);
             }
             let Some(message) = read.messages.get(&position) else {
                 return Some(waiting.due);
             };
-            *fences += 1;
-            let handed = Handed {
-                fence: *fences,
-                ..waiting.handed
-            };
-            handler.cursor.again.insert(position, handed);
-            given.push(self.delivery(message.clone(), position, handed));
+            let handed = waiting.handed.clone();
+            let handed = self.give(position, message.clone(), handed);
+            self.handler.cursor.again.insert(position, handed);
         }
-        (!read.all_waiting).then_some(now)
+        (!read.all_waiting).then_some(self.now)
     }
 
-    /// Gives messages of the log, and moves the reading position.
-    fn give_fresh(
-        &self,
-        cursor: &mut Cursor,
-        fences: &mut u64,
-        read: &Read,
-        max: usize,
-        given: &mut Vec<Delivery>,
-    ) {
-        for position in read.fresh.iter().copied() {
-            if given.len() >= max {
+    /// Gives what waited behind its ordering key and does not any more.
+    fn give_free(&mut self, read: &mut HashMap<u64, Arc<Envelope>>) {
+        while self.given.len() < self.max {
+            let handler = &mut self.handler;
+            let Some(position) = handler.cursor.free.first().copied() else {
                 return;
+            };
+            let kept = handler.window.take(position);
+            let Some(message) = kept.or_else(|| read.remove(&position)) else {
+                // It was freed after the view was taken, and is read with the next.
+                return;
+            };
+            handler.cursor.free.remove(&position);
+            if let Some(key) = handler.cursor.held.remove(&position) {
+                self.give_fresh(position, message, Some(key));
             }
-            cursor.scanned = cursor.scanned.max(position);
+        }
+    }
+
+    /// Gives what comes next in the log, and moves the reading position. What comes then and has to wait behind its key
+    /// is looked at, too: it shows as parked.
+    fn give_ready(&mut self) {
+        while self.handler.cursor.room() > 0 {
+            let handler = &mut self.handler;
+            let enough = self.given.len() >= self.max;
+            if enough && !handler.window.peek().is_some_and(|next| handler.holds_key_of(next)) {
+                break;
+            }
+            let Some((position, message)) = handler.window.pop() else {
+                break;
+            };
+            let cursor = &mut handler.cursor;
+            // Retention or an operator may have moved the cursor over it meanwhile.
+            if position <= cursor.scanned {
+                continue;
+            }
+            cursor.advance(position);
             if cursor.done.contains(&position) || cursor.handed(position).is_some() {
                 continue;
             }
-            let Some(message) = read.messages.get(&position) else {
+            let key = handler.key_of(&message);
+            if let Some(key) = &key
+                && !handler.order.enter(key, position)
+            {
+                handler.cursor.held.insert(position, key.clone());
+                handler.window.keep(position, message);
                 continue;
-            };
-            *fences += 1;
-            let handed = Handed {
-                fence: *fences,
-                attempt: 1,
-                crashes: 0,
-                replay: 0,
-            };
-            cursor.fresh.insert(position, handed);
-            given.push(self.delivery(message.clone(), position, handed));
+            }
+            self.give_fresh(position, message, key);
         }
-        cursor.scanned = cursor.scanned.max(read.scanned);
+        let handler = &mut self.handler;
+        if handler.window.is_empty() {
+            handler.cursor.advance(handler.window.upto());
+        }
     }
 
-    fn delivery(&self, message: Arc<Envelope>, position: u64, handed: Handed) -> Delivery {
-        Delivery {
+    /// Gives a message as its first attempt.
+    fn give_fresh(&mut self, position: u64, message: Arc<Envelope>, key: Option<Arc<Key>>) {
+        let handed = Handed {
+            fence: 0,
+            attempt: 1,
+            crashes: 0,
+            replay: 0,
+            key,
+        };
+        let handed = self.give(position, message, handed);
+        self.handler.cursor.fresh.insert(position, handed);
+    }
+
+    /// Gives one delivery a number of its own.
+    fn give(&mut self, position: u64, message: Arc<Envelope>, mut handed: Handed) -> Handed {
+        *self.fences += 1;
+        handed.fence = *self.fences;
+        self.given.push(Delivery {
             message,
             attempt: handed.attempt,
             crashes: handed.crashes,
             replay: handed.replay,
             token: Token {
-                handler: self.name.clone(),
+                handler: self.handler.name.clone(),
                 shard: 0,
                 position,
                 fence: handed.fence,
             },
-        }
+        });
+        handed
     }
 }
 

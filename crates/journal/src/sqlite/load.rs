@@ -9,8 +9,10 @@ use tokio::sync::Notify;
 
 use super::cursor::{Cursor, encode};
 use super::error::StoreError;
+use super::order::{Key, Order};
 use super::rows::json_list;
 use super::state::{Handler, State, Types};
+use super::window::Window;
 
 /// Everything, as it is after a start.
 pub(super) async fn state(connection: &mut SqliteConnection) -> Result<State, StoreError> {
@@ -71,8 +73,8 @@ pub(super) async fn handler(
     connection: &mut SqliteConnection,
     id: i64,
 ) -> Result<Handler, StoreError> {
-    let (name, upto, done, seen, paused): (String, i64, Vec<u8>, i64, bool) =
-        sqlx::query_as("SELECT name, upto, done, seen, paused FROM handler WHERE id = ?")
+    let (name, upto, done, seen, paused, ordered): (String, i64, Vec<u8>, i64, bool, bool) =
+        sqlx::query_as("SELECT name, upto, done, seen, paused, ordered FROM handler WHERE id = ?")
             .bind(id)
             .fetch_one(&mut *connection)
             .await?;
@@ -86,11 +88,13 @@ pub(super) async fn handler(
         .map(|(ty, since)| (ty, since.cast_unsigned()))
         .collect();
     let cursor = Cursor::restored(upto.cast_unsigned(), &done);
-    let (exceptions, due): (i64, Option<i64>) =
-        sqlx::query_as("SELECT count(*), min(due) FROM exception WHERE handler = ?")
-            .bind(id)
-            .fetch_one(&mut *connection)
-            .await?;
+    let (exceptions, parked, due): (i64, i64, Option<i64>) = sqlx::query_as(
+        "SELECT count(*), count(*) FILTER (WHERE state <> 0), min(due) FILTER (WHERE state = 0)
+         FROM exception WHERE handler = ?",
+    )
+    .bind(id)
+    .fetch_one(&mut *connection)
+    .await?;
     let dead: i64 = sqlx::query_scalar("SELECT count(*) FROM dead WHERE handler = ?")
         .bind(id)
         .fetch_one(&mut *connection)
@@ -99,10 +103,14 @@ pub(super) async fn handler(
     Ok(Handler {
         name: name.into(),
         types,
+        ordered,
+        order: order(connection, id).await?,
+        window: Window::starting_at(cursor.upto),
         cursor,
         latest,
         unsettled,
         exceptions: exceptions.cast_unsigned(),
+        parked: parked.cast_unsigned(),
         dead: dead.cast_unsigned(),
         due: due.map(Timestamp::from_millis),
         due_changes: 0,
@@ -113,6 +121,22 @@ pub(super) async fn handler(
         wake: Arc::new(Notify::new()),
         reading: Arc::default(),
     })
+}
+
+/// The keys that are held: known before anything is handed out.
+async fn order(connection: &mut SqliteConnection, handler: i64) -> Result<Order, StoreError> {
+    let held: Vec<(String, String, i64)> = sqlx::query_as(
+        "SELECT lane, ordering_key, count(*) FILTER (WHERE state = 1) FROM exception
+         WHERE handler = ? AND ordering_key IS NOT NULL GROUP BY ordering_key, lane",
+    )
+    .bind(handler)
+    .fetch_all(connection)
+    .await?;
+    let mut order = Order::default();
+    for (lane, key, behind) in held {
+        order.restore(Key::new(&lane, &key), behind.cast_unsigned());
+    }
+    Ok(order)
 }
 
 /// How many messages above the cursor are for it and not settled, and the position of the last.

@@ -13,6 +13,7 @@ use crate::Durability;
 /// In order; the number of the last one is the version of the schema.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/journal/0001_log.sql"),
+    include_str!("../../../../migrations/journal/0002_order.sql"),
     include_str!("../../../../migrations/journal/0003_operate.sql"),
 ];
 

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use coordinator_message::{MessageType, Timestamp};
+use coordinator_message::{Envelope, MessageType, Timestamp};
 use sea_orm::sqlx::SqlitePool;
 use tokio::sync::Notify;
 
 use super::cursor::{Cursor, Handed};
+use super::order::{Key, Order};
+use super::window::Window;
 use crate::{Clock, Durability, Limits};
 
 /// Shared by the journal, its writer and its streams.
@@ -19,6 +21,8 @@ pub(super) struct Shared {
     pub(super) readers: SqlitePool,
     /// When this process opened the journal.
     pub(super) opened: Timestamp,
+    /// Tells the writer that some handler's window is full of what waits behind its keys.
+    pub(super) crowded: Notify,
     state: Mutex<State>,
 }
 
@@ -60,12 +64,20 @@ pub(super) struct Handler {
     /// Its types, each with the position that it starts after.
     pub(super) types: BTreeMap<i64, u64>,
     pub(super) cursor: Cursor,
+    /// Does it keep the order of each key?
+    pub(super) ordered: bool,
+    /// Which keys are held.
+    pub(super) order: Order,
+    /// What it is to be given next.
+    pub(super) window: Window,
     /// Position of the last message for it.
     pub(super) latest: u64,
     /// Messages for it that are neither settled nor have an exception row.
     pub(super) unsettled: u64,
     /// Its exception rows.
     pub(super) exceptions: u64,
+    /// Those that wait behind their ordering key, or were given up and hold it.
+    pub(super) parked: u64,
     /// Its dead letters.
     pub(super) dead: u64,
     /// When the earliest of its exception rows is due, or earlier.
@@ -102,6 +114,7 @@ impl Shared {
             limits,
             durability,
             readers,
+            crowded: Notify::new(),
             state: Mutex::new(state),
         }
     }
@@ -182,6 +195,27 @@ impl Handler {
         self.unsettled + self.exceptions
     }
 
+    /// What holds its key within this handler, if it takes part in an order.
+    pub(super) fn key_of(&self, message: &Envelope) -> Option<Arc<Key>> {
+        self.ordered.then(|| Key::of(message)).flatten()
+    }
+
+    /// Would this message have to wait behind its key?
+    pub(super) fn holds_key_of(&self, message: &Envelope) -> bool {
+        self.key_of(message)
+            .is_some_and(|key| self.order.is_held(&key))
+    }
+
+    /// A message for it was committed.
+    pub(super) fn arrived(&mut self, position: u64, message: Option<&Arc<Envelope>>) {
+        let warm = self.window.upto().max(self.cursor.scanned) >= self.latest;
+        self.latest = position;
+        self.unsettled += 1;
+        if let (true, true, Some(message)) = (warm, self.open, message) {
+            self.window.push(position, message);
+        }
+    }
+
     /// Something of it comes due at `at`: its stream must look again.
     pub(super) fn due_at(&mut self, at: Timestamp) {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
@@ -193,7 +227,7 @@ impl Handler {
     pub(super) fn current(&self, position: u64, fence: u64) -> Option<Handed> {
         self.cursor
             .handed(position)
-            .copied()
+            .cloned()
             .filter(|handed| handed.fence == fence)
     }
 }

@@ -15,7 +15,7 @@ use crate::{Durability, HandlerStats, Stats};
 struct Counted {
     id: i64,
     stats: HandlerStats,
-    /// The oldest that is handed out from the log, if any.
+    /// The oldest that was looked at in the log and is not settled, if any.
     oldest_fresh: Option<u64>,
     /// Where what was not read yet begins.
     unread: Stretch,
@@ -71,14 +71,16 @@ fn count(id: i64, handler: &Handler, types: &Arc<Types>) -> Counted {
             types: names,
             lag: handler.lag(),
             running,
-            retrying: handler.exceptions.saturating_sub(cursor.again.len() as u64),
-            parked: 0,
+            retrying: handler
+                .exceptions
+                .saturating_sub(handler.parked + cursor.again.len() as u64),
+            parked: handler.parked + cursor.behind() as u64,
             paused: handler.paused,
             dead: handler.dead,
             oldest: None,
             open: handler.open,
         },
-        oldest_fresh: cursor.fresh.keys().next().copied(),
+        oldest_fresh: cursor.oldest(),
         unread: Stretch {
             types: handler.types.clone(),
             after: cursor.scanned,

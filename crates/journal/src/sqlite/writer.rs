@@ -1,13 +1,16 @@
 //! The one task that writes: it drains its queue without waiting and commits what it found as one group.
 
+mod arranging;
 mod delaying;
 mod electing;
 mod group;
 mod messages;
 mod opening;
+mod passing;
 mod replaying;
 mod retention;
 mod settling;
+mod waiting;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -90,13 +93,14 @@ impl Writer {
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Op>) {
         let mut ops = Vec::with_capacity(GROUP);
         loop {
+            let mut group = Group::default();
             self.deliver_due().await;
             tokio::select! {
                 biased;
                 received = queue.recv_many(&mut ops, GROUP) => if received == 0 { break },
+                () = self.shared.crowded.notified() => group.crowded = true,
                 () = something_due(&self.shared, self.failing) => {}
             }
-            let mut group = Group::default();
             let mut rare = Vec::new();
             for op in ops.drain(..) {
                 match op {

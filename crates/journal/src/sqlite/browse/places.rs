@@ -35,8 +35,8 @@ struct Known {
     cursor: Cursor,
 }
 
-/// Attempts made and the time of the next.
-type Waiting = HashMap<(i64, u64), (u32, Timestamp)>;
+/// Attempts made, the time of the next, and whether it is parked.
+type Waiting = HashMap<(i64, u64), (u32, Timestamp, bool)>;
 /// Attempts made.
 type Dead = HashMap<(i64, u64), u32>;
 
@@ -67,16 +67,19 @@ impl Places {
         messages: &[(u64, i64)],
     ) -> Result<Vec<Vec<Place>>, StoreError> {
         let positions = json_list(messages.iter().map(|(position, _)| *position));
-        let waiting: Vec<(i64, i64, u32, i64)> = query_as(
-            "SELECT handler, seq, attempt, due FROM exception WHERE seq IN (SELECT value FROM json_each(?))",
+        let waiting: Vec<(i64, i64, u32, i64, bool)> = query_as(
+            "SELECT handler, seq, attempt, due, state <> 0 FROM exception WHERE seq IN (SELECT value FROM json_each(?))",
         )
         .bind(&positions)
         .fetch_all(&mut *connection)
         .await?;
         let waiting: Waiting = waiting
             .into_iter()
-            .map(|(handler, seq, attempt, due)| {
-                ((handler, seq.cast_unsigned()), (attempt, read_time(due)))
+            .map(|(handler, seq, attempt, due, parked)| {
+                (
+                    (handler, seq.cast_unsigned()),
+                    (attempt, read_time(due), parked),
+                )
             })
             .collect();
         let dead: Vec<(i64, i64, u32)> = query_as(
@@ -113,9 +116,11 @@ impl Known {
         let (state, attempt, due) = match (letter, row, handed) {
             (Some(attempts), _, _) => (DeliveryState::Dead, *attempts, None),
             (None, _, Some(handed)) => (DeliveryState::Running, handed.attempt, None),
-            (None, Some((0, _)), None) => (DeliveryState::Pending, 0, None),
-            (None, Some((attempt, due)), None) => (DeliveryState::Retrying, *attempt, Some(*due)),
+            (None, Some((attempt, _, true)), None) => (DeliveryState::Parked, *attempt, None),
+            (None, Some((0, _, _)), None) => (DeliveryState::Pending, 0, None),
+            (None, Some((attempt, due, _)), None) => (DeliveryState::Retrying, *attempt, Some(*due)),
             _ if !concerned => return None,
+            _ if self.cursor.waits_behind(position) => (DeliveryState::Parked, 0, None),
             _ if self.cursor.is_past(position) => (DeliveryState::Acked, 1, None),
             _ => (DeliveryState::Pending, 0, None),
         };

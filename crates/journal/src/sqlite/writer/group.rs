@@ -23,6 +23,8 @@ const MEASURE_EVERY: u64 = 256;
 pub(super) struct Group {
     pub(super) publishes: Vec<(Vec<NewMessage>, Reply<Admitted>)>,
     pub(super) settles: Vec<(Vec<Settle>, Reply<Vec<SettleOutcome>>)>,
+    /// The window of some handler is full of what waits behind its keys.
+    pub(super) crowded: bool,
 }
 
 /// What a publisher is told, if anything could be written.
@@ -46,7 +48,7 @@ struct Plan<'a> {
 impl Writer {
     /// Writes a group and answers everyone in it: all of it is durable, or none.
     pub(super) async fn commit_group(&mut self, group: Group) {
-        if group.publishes.is_empty() && group.settles.is_empty() {
+        if group.publishes.is_empty() && group.settles.is_empty() && !group.crowded {
             return;
         }
         let outcome = self.write_group(&group).await;
@@ -79,14 +81,15 @@ impl Writer {
             let shared = self.shared.clone();
             let mut transaction = self.begin().await?;
             batch = Batch::store(&mut transaction, &shared, &plan.messages, plan.now).await?;
-            let cursors =
+            let consequences =
                 Settled::write(&mut transaction, &shared, &plan.settled, plan.now).await?;
             transaction.commit().await?;
             self.failing = false;
             let mut state = shared.state();
             for (handler, settled) in &plan.settled {
-                let stragglers = cursors.get(handler).map_or(&[][..], Vec::as_slice);
-                Settled::apply(&mut state, *handler, settled, stragglers);
+                if let Some(what) = consequences.get(handler) {
+                    Settled::apply(&mut state, *handler, settled, what);
+                }
             }
             batch.apply(&mut state);
         }
@@ -149,6 +152,10 @@ fn plan<'a>(shared: &Shared, group: &'a Group) -> Plan<'a> {
                 plan.messages.extend(batch);
                 start..plan.messages.len()
             }));
+    }
+    let crowded = state.handlers.iter();
+    for (id, _) in crowded.filter(|(_, handler)| handler.cursor.crowded()) {
+        plan.settled.insert(*id, Vec::new());
     }
     let mut taken = BTreeSet::new();
     for (batch, _) in &group.settles {

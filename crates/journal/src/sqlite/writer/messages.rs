@@ -136,8 +136,7 @@ impl Batch {
                 .values_mut()
                 .filter(|handler| handler.concerns(*ty, *position))
             {
-                handler.latest = *position;
-                handler.unsettled += 1;
+                handler.arrived(*position, None);
                 handler.wake.notify_one();
             }
         }

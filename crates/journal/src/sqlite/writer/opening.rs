@@ -7,6 +7,7 @@ use coordinator_message::{MessageType, Timestamp};
 use sea_orm::sqlx::{SqliteConnection, query, query_scalar};
 
 use super::Writer;
+use super::arranging::arrange;
 use super::messages::add_type;
 use crate::sqlite::burial::{Unattempted, bury};
 use crate::sqlite::cursor::Cursor;
@@ -46,6 +47,7 @@ impl Writer {
             }
             None => create(&mut transaction, &shared, spec, &types, now).await?,
         };
+        arrange(&mut transaction, id, spec.order).await?;
         let mut handler = load::handler(&mut transaction, id).await?;
         transaction.commit().await?;
 

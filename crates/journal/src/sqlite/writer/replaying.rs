@@ -1,10 +1,10 @@
 //! Replay: a delivery again, as an exception row that is due at once. Cursors never go back.
 
 use coordinator_message::{MessageId, Timestamp};
-use sea_orm::sqlx::{AssertSqlSafe, SqliteConnection, query, query_as};
+use sea_orm::sqlx::{AssertSqlSafe, SqliteConnection, query, query_as, query_scalar};
 
 use super::Writer;
-use super::settling::next_replay;
+use super::waiting::{For, next_replay};
 use crate::sqlite::error::StoreError;
 use crate::sqlite::rows::MESSAGE;
 use crate::sqlite::state::{Handler, State};
@@ -23,6 +23,8 @@ struct Scheduled {
     handler: i64,
     was_dead: bool,
     was_waiting: bool,
+    /// It was given up and held its ordering key.
+    was_parked: bool,
 }
 
 impl Writer {
@@ -70,7 +72,7 @@ impl Writer {
                 .get(&id)
                 .is_some_and(|handler| is_settled(handler, found))
             {
-                scheduled.push(schedule(&mut transaction, id, found).await?);
+                scheduled.extend(schedule(&mut transaction, id, found).await?);
             }
         }
         transaction.commit().await?;
@@ -80,6 +82,7 @@ impl Writer {
             if let Some(handler) = state.handlers.get_mut(&one.handler) {
                 handler.dead = handler.dead.saturating_sub(u64::from(one.was_dead));
                 handler.exceptions += u64::from(!one.was_waiting);
+                handler.parked = handler.parked.saturating_sub(u64::from(one.was_parked));
                 handler.due_at(Timestamp::default());
             }
         }
@@ -131,12 +134,22 @@ async fn find(
     }))
 }
 
-/// Writes one exception row that is due now, and takes the dead letter off.
+/// Writes one exception row that is due now, and takes the dead letter off. `None` if it waits for its turn: then it is
+/// still to come.
 async fn schedule(
     connection: &mut SqliteConnection,
     handler: i64,
     found: Found,
-) -> Result<Scheduled, StoreError> {
+) -> Result<Option<Scheduled>, StoreError> {
+    let state: Option<i64> =
+        query_scalar("SELECT state FROM exception WHERE handler = ? AND seq = ?")
+            .bind(handler)
+            .bind(found.position.cast_signed())
+            .fetch_optional(&mut *connection)
+            .await?;
+    if state == Some(For::Turn as i64) {
+        return Ok(None);
+    }
     if !found.logged {
         // Back at its old position: every cursor is past it, so nobody else gets it.
         let sql = format!(
@@ -147,21 +160,16 @@ async fn schedule(
             .execute(&mut *connection)
             .await?;
     }
-    let waiting: Option<(i64,)> =
-        query_as("SELECT seq FROM exception WHERE handler = ? AND seq = ?")
-            .bind(handler)
-            .bind(found.position.cast_signed())
-            .fetch_optional(&mut *connection)
-            .await?;
     let dead = query("DELETE FROM dead WHERE handler = ? AND seq = ?")
         .bind(handler)
         .bind(found.position.cast_signed())
         .execute(&mut *connection)
         .await?;
     next_replay(connection, handler, found.position).await?;
-    Ok(Scheduled {
+    Ok(Some(Scheduled {
         handler,
         was_dead: dead.rows_affected() > 0,
-        was_waiting: waiting.is_some(),
-    })
+        was_waiting: state.is_some(),
+        was_parked: state == Some(For::Operator as i64),
+    }))
 }

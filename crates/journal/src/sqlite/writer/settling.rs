@@ -1,20 +1,24 @@
 //! Settled deliveries into the database, and into what is known in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use coordinator_message::Timestamp;
-use sea_orm::sqlx::{Arguments as _, SqliteConnection, query, query_scalar};
+use sea_orm::sqlx::SqliteConnection;
 
-use crate::sqlite::burial::{bury, failure_text};
+use super::passing::{Condemned, Freed};
+use super::waiting::{self, Failed, For, Waiting};
+use crate::sqlite::burial::bury;
 use crate::sqlite::cursor::Handed;
 use crate::sqlite::error::StoreError;
 use crate::sqlite::load::save_cursor;
-use crate::sqlite::rows::{self, json_list};
-use crate::sqlite::state::{Shared, State};
+use crate::sqlite::order::Key;
+use crate::sqlite::rows::json_list;
+use crate::sqlite::state::{Handler, Shared, State};
 use crate::{Failure, FailureKind, Verdict};
 
 /// One delivery whose token was current.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Settled<'a> {
     pub(super) position: u64,
     pub(super) handed: Handed,
@@ -23,289 +27,264 @@ pub(super) struct Settled<'a> {
     pub(super) verdict: &'a Verdict,
 }
 
-/// An exception row to write.
-struct Waiting {
-    handler: i64,
-    position: u64,
-    attempt: u32,
-    crashes: u32,
-    replay: u32,
-    due: Timestamp,
+/// What a verdict means for one delivery.
+enum End<'a> {
+    Acked,
+    /// It gets an exception row that waits for this time; the failure, if it counts as an attempt.
+    Again(Timestamp, Option<&'a Failure>),
+    /// It gets an exception row that waits for an operator, and holds its key.
+    Parked(&'a Failure),
+    Dead(&'a Failure),
+    /// With everything behind it.
+    DeadKey(&'a Failure),
 }
 
-/// An attempt row to write.
-struct Failed<'a> {
-    handler: i64,
-    settled: Settled<'a>,
-    failure: &'a Failure,
+/// What follows for one handler from the verdicts of a group.
+#[derive(Debug, Default)]
+pub(super) struct Consequences {
+    /// Positions of the log that become exception rows.
+    stragglers: Vec<u64>,
+    freed: Vec<Freed>,
+    condemned: Vec<Condemned>,
 }
-
-/// A handler, and where its cursor moves to.
-type Moved = (i64, u64, BTreeSet<u64>);
-/// A handler, a position, and what is handed out there.
-type LeftBehind = (i64, u64, Handed);
-/// For each handler, the deliveries that its cursor leaves behind.
-type Stragglers = BTreeMap<i64, Vec<u64>>;
 
 impl<'a> Settled<'a> {
-    /// Writes what a group settled: exceptions, dead letters, failed attempts, cursors.
+    /// Writes what a group settled: exceptions, dead letters, failed attempts, ordering keys, cursors.
     pub(super) async fn write(
         connection: &mut SqliteConnection,
         shared: &Shared,
         settled: &BTreeMap<i64, Vec<Self>>,
         now: Timestamp,
-    ) -> Result<Stragglers, StoreError> {
-        let (cursors, behind) = cursors(&shared.state(), settled);
-        let mut waiting = Vec::new();
-        let mut failed = Vec::new();
+    ) -> Result<BTreeMap<i64, Consequences>, StoreError> {
+        let (mut rows, mut failed) = (Vec::new(), Vec::new());
+        let mut consequences = BTreeMap::new();
         for (handler, settled) in settled {
             let done = settled
                 .iter()
-                .filter(|one| !one.fresh && matches!(one.verdict, Verdict::Ack { .. }));
-            delete_exceptions(connection, *handler, done.map(|one| one.position)).await?;
+                .filter(|one| !one.fresh && matches!(one.end(), End::Acked));
+            let done = done.map(|one| one.position);
+            waiting::delete_exceptions(connection, *handler, done).await?;
+            let mut what = Consequences::default();
             for one in settled {
-                match one.verdict {
-                    Verdict::Ack { .. } => continue,
-                    Verdict::Retry { due, failure } => {
-                        waiting.push(one.again(*handler, *due, failure));
-                        failed.push(Failed {
-                            handler: *handler,
-                            settled: *one,
-                            failure,
-                        });
-                    }
-                    Verdict::Release { due } => {
-                        waiting.push(one.released(*handler, due.unwrap_or_default()));
-                    }
-                    Verdict::Dead { failure }
-                    | Verdict::DeadKey { failure }
-                    | Verdict::Park { failure } => {
-                        let at = json_list([one.position]);
-                        bury(
-                            connection,
-                            *handler,
-                            &at,
-                            Some(one.handed.attempt),
-                            failure,
-                            now,
-                        )
-                        .await?;
-                        failed.push(Failed {
-                            handler: *handler,
-                            settled: *one,
-                            failure,
-                        });
-                    }
-                }
+                rows.extend(one.row(*handler));
+                failed.extend(one.failure().map(|failure| Failed {
+                    handler: *handler,
+                    settled: one,
+                    failure,
+                }));
+                one.end_it(connection, shared, (*handler, &mut what), now)
+                    .await?;
             }
+            if let Some((upto, done)) = what.move_cursor(shared, *handler, settled, &mut rows) {
+                save_cursor(connection, *handler, upto, &done).await?;
+            }
+            consequences.insert(*handler, what);
         }
-        let mut stragglers = Stragglers::new();
-        for (handler, position, handed) in behind {
-            waiting.push(Waiting {
-                handler,
-                position,
-                attempt: handed.attempt.saturating_sub(1),
-                crashes: handed.crashes,
-                replay: handed.replay,
-                due: Timestamp::default(),
-            });
-            stragglers.entry(handler).or_default().push(position);
-        }
-        save_waiting(connection, &waiting).await?;
-        save_failed(connection, &failed, now).await?;
-        for (handler, upto, done) in cursors {
-            save_cursor(connection, handler, upto, &done).await?;
-        }
-        Ok(stragglers)
+        waiting::save_waiting(connection, &rows).await?;
+        waiting::save_failed(connection, &failed, now).await?;
+        Ok(consequences)
     }
 
     /// Makes it known: to be called after the commit only.
-    pub(super) fn apply(state: &mut State, handler: i64, settled: &[Self], stragglers: &[u64]) {
-        let Some(read) = state
-            .handlers
-            .get(&handler)
-            .map(|handler| state.read_by(handler))
-        else {
+    pub(super) fn apply(state: &mut State, id: i64, settled: &[Self], what: &Consequences) {
+        let known = state.handlers.get(&id);
+        let Some(read) = known.map(|handler| state.read_by(handler)) else {
             return;
         };
-        let Some(handler) = state.handlers.get_mut(&handler) else {
+        let Some(handler) = state.handlers.get_mut(&id) else {
             return;
         };
         for one in settled {
-            if one.fresh {
-                handler.unsettled = handler.unsettled.saturating_sub(1);
-            } else {
-                handler.cursor.again.remove(&one.position);
-                handler.exceptions = handler.exceptions.saturating_sub(1);
-            }
-            match one.verdict {
-                Verdict::Ack { .. } => {}
-                Verdict::Retry { due, .. } => {
-                    handler.exceptions += 1;
-                    handler.due_at(*due);
-                }
-                Verdict::Release { due } => {
-                    handler.exceptions += 1;
-                    handler.due_at(due.unwrap_or_default());
-                }
-                Verdict::Dead { .. } | Verdict::DeadKey { .. } | Verdict::Park { .. } => {
-                    handler.dead += 1;
-                }
-            }
+            one.count(handler);
         }
-        for position in stragglers {
-            if let Some(handed) = handler.cursor.fresh.get(position).copied() {
-                handler.cursor.again.insert(*position, handed);
-                handler.unsettled = handler.unsettled.saturating_sub(1);
-                handler.exceptions += 1;
-            }
-        }
-        let fresh = settled
-            .iter()
-            .filter(|one| one.fresh)
-            .map(|one| one.position);
-        handler
-            .cursor
-            .settle(&fresh.chain(stragglers.iter().copied()).collect(), read);
+        what.apply(handler);
+        let positions = what.positions(settled);
+        handler.cursor.settle(&positions, read);
         // There may be room again.
         handler.wake.notify_one();
     }
 
-    /// The exception row of a delivery that was not attempted.
-    fn released(&self, handler: i64, due: Timestamp) -> Waiting {
-        Waiting {
-            handler,
-            position: self.position,
-            attempt: self.handed.attempt.saturating_sub(1),
-            crashes: self.handed.crashes,
-            replay: self.handed.replay,
-            due,
+    fn end(&self) -> End<'a> {
+        let keyed = self.handed.key.is_some();
+        match self.verdict {
+            Verdict::Ack { .. } => End::Acked,
+            Verdict::Retry { due, failure } => End::Again(*due, Some(failure)),
+            Verdict::Release { due } => End::Again(due.unwrap_or_default(), None),
+            Verdict::Park { failure } if keyed => End::Parked(failure),
+            Verdict::DeadKey { failure } if keyed => End::DeadKey(failure),
+            Verdict::Dead { failure }
+            | Verdict::DeadKey { failure }
+            | Verdict::Park { failure } => End::Dead(failure),
         }
     }
 
-    /// The exception row of a delivery that is to be tried again.
-    fn again(&self, handler: i64, due: Timestamp, failure: &Failure) -> Waiting {
-        let panicked = u32::from(failure.kind == FailureKind::Panic);
-        Waiting {
-            handler,
-            position: self.position,
-            attempt: self.handed.attempt,
-            crashes: self.handed.crashes + panicked,
-            replay: self.handed.replay,
-            due,
+    /// Why the attempt failed, if one did.
+    fn failure(&self) -> Option<&'a Failure> {
+        match self.end() {
+            End::Acked | End::Again(_, None) => None,
+            End::Again(_, Some(failure))
+            | End::Parked(failure)
+            | End::Dead(failure)
+            | End::DeadKey(failure) => Some(failure),
         }
     }
-}
 
-/// Where each handler will stand, and what it leaves behind to get there.
-fn cursors(
-    state: &State,
-    settled: &BTreeMap<i64, Vec<Settled<'_>>>,
-) -> (Vec<Moved>, Vec<LeftBehind>) {
-    let (mut cursors, mut behind) = (Vec::new(), Vec::new());
-    for (id, settled) in settled {
-        let Some(handler) = state.handlers.get(id) else {
-            continue;
+    /// The exception row that it gets.
+    fn row(&self, handler: i64) -> Option<Waiting> {
+        let row = Waiting::unattempted(handler, self.position, &self.handed);
+        let attempted = |failure: &Failure| {
+            let panicked = u32::from(failure.kind == FailureKind::Panic);
+            (self.handed.attempt, self.handed.crashes + panicked)
         };
-        let mut fresh: BTreeSet<u64> = settled
-            .iter()
-            .filter(|one| one.fresh)
-            .map(|one| one.position)
-            .collect();
-        for position in handler.cursor.stragglers(&fresh) {
-            behind.extend(
-                handler
-                    .cursor
-                    .fresh
-                    .get(&position)
-                    .map(|handed| (*id, position, *handed)),
-            );
-            fresh.insert(position);
+        match self.end() {
+            End::Acked | End::Dead(_) | End::DeadKey(_) => None,
+            End::Again(due, None) => Some(Waiting { due, ..row }),
+            End::Again(due, Some(failure)) => {
+                let (attempt, crashes) = attempted(failure);
+                Some(Waiting {
+                    due,
+                    attempt,
+                    crashes,
+                    ..row
+                })
+            }
+            End::Parked(failure) => {
+                let (attempt, crashes) = attempted(failure);
+                Some(Waiting {
+                    waits: For::Operator,
+                    attempt,
+                    crashes,
+                    ..row
+                })
+            }
         }
-        let (upto, done) = handler.cursor.after(&fresh, state.read_by(handler));
-        cursors.push((*id, upto, done));
     }
-    (cursors, behind)
-}
 
-async fn delete_exceptions(
-    connection: &mut SqliteConnection,
-    handler: i64,
-    positions: impl Iterator<Item = u64>,
-) -> Result<(), StoreError> {
-    let positions: Vec<u64> = positions.collect();
-    if positions.is_empty() {
-        return Ok(());
+    /// Buries what is dead, and lets go of the ordering key that it held.
+    async fn end_it(
+        &self,
+        connection: &mut SqliteConnection,
+        shared: &Shared,
+        (handler, what): (i64, &mut Consequences),
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let end = self.end();
+        if let End::Dead(failure) | End::DeadKey(failure) = end {
+            let (at, attempt) = (json_list([self.position]), Some(self.handed.attempt));
+            bury(connection, handler, &at, attempt, failure, now).await?;
+        }
+        let Some(key) = &self.handed.key else {
+            return Ok(());
+        };
+        match end {
+            End::Again(..) | End::Parked(_) => {}
+            End::Acked | End::Dead(_) => {
+                let freed = Freed::pass_on(connection, shared, handler, key).await?;
+                what.freed.push(freed);
+            }
+            End::DeadKey(_) => {
+                let head = (self.position, key);
+                let condemned = Condemned::bury(connection, shared, handler, head, now).await?;
+                what.condemned.push(condemned);
+            }
+        }
+        Ok(())
     }
-    query("DELETE FROM exception WHERE handler = ? AND seq IN (SELECT value FROM json_each(?))")
-        .bind(handler)
-        .bind(json_list(positions))
-        .execute(connection)
-        .await?;
-    Ok(())
+
+    /// Brings the counts of its handler up to date.
+    fn count(&self, handler: &mut Handler) {
+        if self.fresh {
+            handler.unsettled = handler.unsettled.saturating_sub(1);
+        } else {
+            handler.cursor.again.remove(&self.position);
+            handler.exceptions = handler.exceptions.saturating_sub(1);
+        }
+        match self.end() {
+            End::Acked => {}
+            End::Again(due, _) => {
+                handler.exceptions += 1;
+                handler.due_at(due);
+            }
+            End::Parked(_) => {
+                handler.exceptions += 1;
+                handler.parked += 1;
+            }
+            End::Dead(_) | End::DeadKey(_) => handler.dead += 1,
+        }
+    }
 }
 
-async fn save_waiting(
-    connection: &mut SqliteConnection,
-    waiting: &[Waiting],
-) -> Result<(), StoreError> {
-    let statement = (
-        "INSERT OR REPLACE INTO exception (handler, seq, attempt, crashes, replay, due)",
-        6,
-        "",
-    );
-    rows::insert(connection, statement, waiting, |arguments, row| {
-        arguments.add(row.handler)?;
-        arguments.add(row.position.cast_signed())?;
-        arguments.add(row.attempt)?;
-        arguments.add(row.crashes)?;
-        arguments.add(row.replay)?;
-        arguments.add(row.due.as_millis())
-    })
-    .await?;
-    Ok(())
-}
+impl Consequences {
+    /// Positions of the log that are settled, or have a row now.
+    fn positions(&self, settled: &[Settled<'_>]) -> BTreeSet<u64> {
+        let fresh = settled.iter().filter(|one| one.fresh);
+        let condemned = self.condemned.iter().flat_map(|condemned| &condemned.log);
+        fresh
+            .map(|one| one.position)
+            .chain(condemned.copied())
+            .chain(self.stragglers.iter().copied())
+            .collect()
+    }
 
-async fn save_failed(
-    connection: &mut SqliteConnection,
-    failed: &[Failed<'_>],
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let statement = (
-        "INSERT OR REPLACE INTO attempt (seq, handler, replay, attempt, at, failure)",
-        6,
-        "",
-    );
-    rows::insert(connection, statement, failed, |arguments, row| {
-        arguments.add(row.settled.position.cast_signed())?;
-        arguments.add(row.handler)?;
-        arguments.add(row.settled.handed.replay)?;
-        arguments.add(row.settled.handed.attempt)?;
-        arguments.add(now.as_millis())?;
-        arguments.add(failure_text(row.failure))
-    })
-    .await?;
-    Ok(())
-}
+    /// Where the cursor will stand. What it leaves behind to get there is noted, and gets rows.
+    fn move_cursor(
+        &mut self,
+        shared: &Shared,
+        id: i64,
+        settled: &[Settled<'_>],
+        rows: &mut Vec<Waiting>,
+    ) -> Option<(u64, BTreeSet<u64>)> {
+        let state = shared.state();
+        let handler = state.handlers.get(&id)?;
+        let cursor = &handler.cursor;
+        let mut positions = self.positions(settled);
+        self.stragglers = cursor.stragglers(&positions);
+        if !self.stragglers.is_empty() {
+            let freed = self.freed.iter().filter_map(|freed| freed.next(handler));
+            let next: BTreeSet<u64> = freed.collect();
+            let row = |position: &u64| {
+                if let Some(handed) = cursor.fresh.get(position) {
+                    return Some(Waiting::unattempted(id, *position, handed));
+                }
+                let key: Arc<Key> = cursor.held.get(position)?.clone();
+                let waits = if next.contains(position) || cursor.free.contains(position) {
+                    For::Due
+                } else {
+                    For::Turn
+                };
+                Some(Waiting::held(id, *position, key, waits))
+            };
+            rows.extend(self.stragglers.iter().filter_map(row));
+            positions.extend(&self.stragglers);
+        }
+        Some(cursor.after(&positions, state.read_by(handler)))
+    }
 
-/// Adds one to the replay number of a delivery and answers it.
-pub(super) async fn next_replay(
-    connection: &mut SqliteConnection,
-    handler: i64,
-    position: u64,
-) -> Result<u32, StoreError> {
-    let sql = "INSERT INTO replay (seq, handler, number) VALUES (?, ?, 1)
-               ON CONFLICT (seq, handler) DO UPDATE SET number = number + 1 RETURNING number";
-    let number: u32 = query_scalar(sql)
-        .bind(position.cast_signed())
-        .bind(handler)
-        .fetch_one(&mut *connection)
-        .await?;
-    query("INSERT OR REPLACE INTO exception (handler, seq, attempt, crashes, replay, due) VALUES (?, ?, 0, 0, ?, 0)")
-        .bind(handler)
-        .bind(position.cast_signed())
-        .bind(number)
-        .execute(connection)
-        .await?;
-    Ok(number)
+    /// Makes it known, but for the cursor.
+    fn apply(&self, handler: &mut Handler) {
+        for freed in &self.freed {
+            freed.apply(handler);
+        }
+        for condemned in &self.condemned {
+            condemned.apply(handler);
+        }
+        for position in &self.stragglers {
+            let cursor = &mut handler.cursor;
+            if let Some(handed) = cursor.fresh.get(position).cloned() {
+                cursor.again.insert(*position, handed);
+            } else if let Some(key) = cursor.held.get(position).cloned() {
+                handler.window.take(*position);
+                if cursor.free.contains(position) {
+                    handler.due_at(Timestamp::default());
+                } else {
+                    handler.order.write_down(&key, *position);
+                    handler.parked += 1;
+                }
+            } else {
+                continue;
+            }
+            handler.unsettled = handler.unsettled.saturating_sub(1);
+            handler.exceptions += 1;
+        }
+    }
 }

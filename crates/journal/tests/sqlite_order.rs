@@ -1,0 +1,380 @@
+//! Order per key in the embedded engine: what is held in memory, what becomes a row, and how the one becomes the other.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
+use coordinator_journal::{
+    Clock as _, Deliveries, Delivery, Durability, Failure, FailureKind, HandlerSpec, HandlerStats,
+    Journal, Limits, ManualClock, MessageQuery, MessageState, NewMessage, Replay, Replayed, Settle, SettleOutcome, Verdict,
+};
+use coordinator_message::{Envelope, MessageId, Timestamp};
+use tempfile::TempDir;
+
+const PLACED: &str = "org.example.order.placed.v1";
+const PAID: &str = "org.example.order.paid.v1";
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A journal in a directory of its own, with one handler of two types in one lane.
+struct House {
+    dir: TempDir,
+    clock: Arc<ManualClock>,
+    journal: SqliteJournal,
+    stream: Box<dyn Deliveries>,
+}
+
+async fn journal(dir: &TempDir, clock: &Arc<ManualClock>) -> SqliteJournal {
+    let options = SqliteOptions {
+        dir: dir.path().to_owned(),
+        durability: Durability::Relaxed,
+        limits: Limits::default(),
+        clock: clock.clone(),
+    };
+    SqliteJournal::open(options).await.unwrap()
+}
+
+fn spec(order: bool) -> HandlerSpec {
+    let types = vec![PLACED.parse().unwrap(), PAID.parse().unwrap()];
+    HandlerSpec {
+        lanes: ["orders".to_owned()].into(),
+        order,
+        ..HandlerSpec::new("lms.enrol", types)
+    }
+}
+
+fn message(ty: &str, key: Option<&str>, number: usize) -> NewMessage {
+    let now = Timestamp::now();
+    let data = number.to_string().into();
+    let mut envelope = Envelope::new(MessageId::new(now), ty.parse().unwrap(), "/test", now, data);
+    envelope.key = key.map(str::to_owned);
+    envelope.lane = "orders".to_owned();
+    NewMessage {
+        envelope,
+        publisher: "plugin/test".to_owned(),
+        idempotency_key: None,
+        deliver_at: None,
+    }
+}
+
+fn number(delivery: &Delivery) -> usize {
+    std::str::from_utf8(&delivery.message.data).unwrap().parse().unwrap()
+}
+
+fn failure() -> Failure {
+    Failure {
+        kind: FailureKind::Refused,
+        chain: vec!["LMS answered 422".to_owned()],
+        started: Timestamp::from_millis(1),
+        ran_ms: 1,
+    }
+}
+
+impl House {
+    async fn new(order: bool) -> Self {
+        let dir = TempDir::new().unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::now()));
+        let journal = journal(&dir, &clock).await;
+        let stream = journal.open(spec(order)).await.unwrap();
+        Self {
+            dir,
+            clock,
+            journal,
+            stream,
+        }
+    }
+
+    async fn restart(self, order: bool) -> Self {
+        self.journal.close().await;
+        let journal = journal(&self.dir, &self.clock).await;
+        let stream = journal.open(spec(order)).await.unwrap();
+        Self {
+            journal,
+            stream,
+            ..self
+        }
+    }
+
+    async fn publish(&self, messages: impl IntoIterator<Item = NewMessage>) -> Vec<MessageId> {
+        let receipts = self.journal.publish(messages.into_iter().collect()).await;
+        receipts.unwrap().into_iter().map(|receipt| receipt.id).collect()
+    }
+
+    /// Exactly `count`. The limit of its patience is for a hung test.
+    async fn take(&mut self, count: usize) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        while taken.len() < count {
+            let next = tokio::time::timeout(MINUTE, self.stream.next(count - taken.len()));
+            taken.extend(next.await.expect("deliveries should come").unwrap());
+        }
+        taken
+    }
+
+    async fn settle(&self, delivery: &Delivery, verdict: Verdict) {
+        let token = delivery.token.clone();
+        let outcome = self.journal.settle(vec![Settle { token, verdict }]).await;
+        assert_eq!(outcome.unwrap(), [SettleOutcome::Settled]);
+    }
+
+    async fn ack(&self, delivery: &Delivery) {
+        self.settle(delivery, Verdict::Ack { emits: Vec::new() }).await;
+    }
+
+    async fn stats(&self) -> HandlerStats {
+        self.journal.stats().await.unwrap().handlers.remove(0)
+    }
+
+    /// Tries again what was given up and holds its key.
+    async fn replay_parked(&self) {
+        let query = MessageQuery {
+            state: Some(MessageState::Parked),
+            limit: 500,
+            ..MessageQuery::default()
+        };
+        let parked = self.journal.messages(query).await.unwrap().items;
+        let replays = parked.iter().map(|record| Replay {
+            message: record.message.id,
+            handler: None,
+            due: None,
+        });
+        self.journal.replay(replays.collect()).await.unwrap();
+    }
+
+    /// Acks whatever comes until nothing is left, and answers it in the order it came.
+    async fn drain(&mut self) -> Vec<usize> {
+        let mut seen = Vec::new();
+        while self.stats().await.lag > 0 {
+            let next = tokio::time::timeout(MINUTE, self.stream.next(64));
+            for delivery in next.await.expect("what is left should come").unwrap() {
+                seen.push(number(&delivery));
+                self.ack(&delivery).await;
+            }
+        }
+        seen
+    }
+}
+
+fn one_key(count: usize) -> impl Iterator<Item = NewMessage> {
+    (1..=count).map(|number| message(PLACED, Some("o-1"), number))
+}
+
+#[tokio::test]
+async fn a_key_comes_in_log_order_over_types_and_others_flow_on() {
+    let mut house = House::new(true).await;
+    house
+        .publish([
+            message(PLACED, Some("o-1"), 1),
+            message(PAID, Some("o-1"), 2),
+            message(PLACED, Some("o-2"), 3),
+            message(PLACED, None, 4),
+            message(PAID, None, 5),
+            message(PAID, Some("o-1"), 6),
+        ])
+        .await;
+    let first = house.take(4).await;
+    assert_eq!(first.iter().map(number).collect::<Vec<_>>(), [1, 3, 4, 5]);
+    assert_eq!((house.stats().await.parked, house.stats().await.lag), (2, 6));
+    house.ack(&first[0]).await;
+    let second = house.take(1).await.remove(0);
+    assert_eq!(number(&second), 2);
+    let due = house.clock.now().after(MINUTE);
+    let failed = Verdict::Retry {
+        due,
+        failure: failure(),
+    };
+    house.settle(&second, failed).await;
+    for delivery in &first[1..] {
+        house.ack(delivery).await;
+    }
+    assert_eq!(house.stats().await.parked, 1);
+    house.clock.advance(MINUTE);
+    assert_eq!(house.drain().await, [2, 6]);
+}
+
+#[tokio::test]
+async fn a_given_up_head_holds_its_key_over_a_restart_until_it_is_replayed() {
+    let mut house = House::new(true).await;
+    let ids = house.publish(one_key(3)).await;
+    let head = house.take(1).await.remove(0);
+    house.settle(&head, Verdict::Park { failure: failure() }).await;
+    assert_eq!(house.stats().await.dead, 0);
+    let mut house = house.restart(true).await;
+    house.publish([message(PLACED, Some("o-2"), 4)]).await;
+    let other = house.take(1).await.remove(0);
+    assert_eq!(number(&other), 4);
+    house.ack(&other).await;
+    assert_eq!((house.stats().await.parked, house.stats().await.lag), (3, 3));
+    let replay = Replay {
+        message: ids[0],
+        handler: None,
+        due: None,
+    };
+    let answers = house.journal.replay(vec![replay]).await.unwrap();
+    assert_eq!(answers, [Replayed::Scheduled(1)]);
+    let again = house.take(1).await.remove(0);
+    assert_eq!((number(&again), again.attempt, again.replay), (1, 1, 1));
+    house.ack(&again).await;
+    assert_eq!(house.drain().await, [2, 3]);
+}
+
+#[tokio::test]
+async fn a_given_up_key_takes_what_waits_and_no_more() {
+    let mut house = House::new(true).await;
+    house.publish(one_key(3000)).await;
+    // Some have become rows, some are held, and some were not looked at.
+    let head = house.take(1).await.remove(0);
+    house.publish([message(PLACED, Some("o-2"), 0)]).await;
+    house
+        .settle(&head, Verdict::DeadKey { failure: failure() })
+        .await;
+    let stats = house.stats().await;
+    assert_eq!((stats.dead, stats.lag, stats.parked), (3000, 1, 0));
+    house.publish([message(PLACED, Some("o-1"), 3001)]).await;
+    assert_eq!(house.drain().await, [0, 3001]);
+    let house = house.restart(true).await;
+    assert_eq!((house.stats().await.dead, house.stats().await.lag), (3000, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_behind_one_key_do_not_stop_the_others_and_come_in_order() {
+    let mut house = House::new(true).await;
+    house.publish(one_key(10_000)).await;
+    house.publish([message(PLACED, Some("o-2"), 0)]).await;
+    let head = house.take(1).await.remove(0);
+    let other = house.take(1).await.remove(0);
+    assert_eq!((number(&head), number(&other)), (1, 0));
+    house.ack(&other).await;
+    let mut house = house.restart(true).await;
+    assert_eq!(house.stats().await.lag, 10_000);
+    for expected in 1..=2500 {
+        let next = house.take(1).await.remove(0);
+        assert_eq!(number(&next), expected);
+        house.ack(&next).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_ordered_is_not_lost_when_it_is_no_longer_nor_the_other_way_round() {
+    let mut house = House::new(true).await;
+    house.publish(one_key(4)).await;
+    let head = house.take(1).await.remove(0);
+    house.settle(&head, Verdict::Park { failure: failure() }).await;
+    let mut house = house.restart(false).await;
+    let all = house.take(4).await;
+    assert_eq!(all.iter().map(number).collect::<HashSet<_>>(), (1..=4).collect());
+    for delivery in &all[..2] {
+        house.settle(delivery, Verdict::Release { due: None }).await;
+    }
+    let mut house = house.restart(true).await;
+    let first = house.take(1).await;
+    assert_eq!(house.stats().await.running, 1, "one at a time again");
+    house.ack(&first[0]).await;
+    assert_eq!(house.drain().await.len(), 3);
+}
+
+#[tokio::test]
+async fn without_order_or_key_nothing_is_parked() {
+    let mut house = House::new(true).await;
+    house.publish([message(PLACED, None, 1), message(PLACED, None, 2)]).await;
+    let both = house.take(2).await;
+    house.settle(&both[0], Verdict::Park { failure: failure() }).await;
+    house
+        .settle(&both[1], Verdict::DeadKey { failure: failure() })
+        .await;
+    assert_eq!((house.stats().await.dead, house.stats().await.lag), (2, 0));
+}
+
+#[tokio::test]
+async fn a_replay_of_what_was_settled_neither_waits_nor_holds() {
+    let mut house = House::new(true).await;
+    let ids = house.publish(one_key(2)).await;
+    let first = house.take(1).await.remove(0);
+    house.ack(&first).await;
+    let head = house.take(1).await.remove(0);
+    let replay = Replay {
+        message: ids[0],
+        handler: None,
+        due: None,
+    };
+    house.journal.replay(vec![replay]).await.unwrap();
+    let again = house.take(1).await.remove(0);
+    assert_eq!((number(&again), again.replay), (1, 1));
+    house.ack(&head).await;
+    house.publish(one_key(1)).await;
+    let next = house.take(1).await.remove(0);
+    assert_eq!((number(&next), next.replay), (1, 0), "while the replay runs");
+}
+
+/// The next of a sequence that looks random and is the same in every run.
+fn random(seed: &mut u64) -> usize {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+    usize::try_from(*seed >> 33).unwrap()
+}
+
+/// Whatever becomes of the deliveries, and however often it restarts: of each key they begin in log order, each one only
+/// once the one before it is settled, and each is settled in the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn order_holds_whatever_happens() {
+    let mut house = House::new(true).await;
+    let mut seed = 7;
+    let mut settled: HashMap<String, Vec<usize>> = HashMap::new();
+    let mut out: Vec<Delivery> = Vec::new();
+    let mut published = 0;
+    for _ in 0..60 {
+        let batch: Vec<_> = (0..random(&mut seed) % 120)
+            .map(|_| {
+                published += 1;
+                let key = format!("o-{}", random(&mut seed) % 12);
+                message(PLACED, Some(&key), published)
+            })
+            .collect();
+        house.publish(batch).await;
+        while let Ok(next) = tokio::time::timeout(MINUTE / 3000, house.stream.next(7)).await {
+            for delivery in next.unwrap() {
+                let same = |other: &Delivery| other.message.key == delivery.message.key;
+                assert!(!out.iter().any(same), "two of one key at once");
+                out.push(delivery);
+            }
+        }
+        for delivery in std::mem::take(&mut out) {
+            let now = house.clock.now();
+            match random(&mut seed) % 8 {
+                0 => out.push(delivery),
+                1 => {
+                    let due = now.after(MINUTE);
+                    let failure = failure();
+                    house.settle(&delivery, Verdict::Retry { due, failure }).await;
+                }
+                2 => house.settle(&delivery, Verdict::Release { due: None }).await,
+                3 => house.settle(&delivery, Verdict::Park { failure: failure() }).await,
+                end => {
+                    if end == 4 {
+                        house.settle(&delivery, Verdict::Dead { failure: failure() }).await;
+                    } else {
+                        house.ack(&delivery).await;
+                    }
+                    let key = delivery.message.key.clone().unwrap();
+                    settled.entry(key).or_default().push(number(&delivery));
+                    continue;
+                }
+            }
+        }
+        house.clock.advance(MINUTE / 2);
+        if random(&mut seed) % 6 == 0 {
+            out.clear();
+            house = house.restart(true).await;
+        }
+        house.replay_parked().await;
+    }
+    for numbers in settled.values() {
+        assert!(numbers.is_sorted(), "{numbers:?}");
+    }
+    drop(out);
+    house = house.restart(true).await;
+    house.clock.advance(MINUTE * 10);
+    house.replay_parked().await;
+    let rest = house.drain().await;
+    let done: usize = settled.values().map(Vec::len).sum();
+    assert_eq!(done + rest.len(), published);
+}
