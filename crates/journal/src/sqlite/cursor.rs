@@ -100,13 +100,23 @@ impl Cursor {
     /// The oldest that was looked at and is not settled, of what has no row.
     pub(super) fn oldest(&self) -> Option<u64> {
         let fresh = self.fresh.keys().next();
-        fresh.into_iter().chain(self.held.keys().next()).min().copied()
+        fresh
+            .into_iter()
+            .chain(self.held.keys().next())
+            .min()
+            .copied()
     }
 
     /// Where the cursor stands once the positions in `settled` are, given that the log was read up to `read`.
     pub(super) fn after(&self, settled: &BTreeSet<u64>, read: u64) -> (u64, BTreeSet<u64>) {
-        let fresh = self.fresh.keys().find(|position| !settled.contains(position));
-        let held = self.held.keys().find(|position| !settled.contains(position));
+        let fresh = self
+            .fresh
+            .keys()
+            .find(|position| !settled.contains(position));
+        let held = self
+            .held
+            .keys()
+            .find(|position| !settled.contains(position));
         let oldest = fresh.into_iter().chain(held).min();
         let upto = oldest.map_or(read, |position| position - 1).max(self.upto);
         let mut done = self.done.clone();

@@ -114,7 +114,9 @@ impl SqliteDeliveries {
         let (cursor, window) = (&handler.cursor, &handler.window);
         let after = window.upto().max(cursor.scanned);
         let room = cursor.room() > 0;
-        let due = handler.due.is_some_and(|due| due <= self.shared.clock.now())
+        let due = handler
+            .due
+            .is_some_and(|due| due <= self.shared.clock.now())
             && cursor.again.len() < WINDOW;
         let page = (room && window.is_empty() && handler.latest > after).then(|| Stretch {
             types: handler.types.clone(),
@@ -151,7 +153,9 @@ impl SqliteDeliveries {
         }
         let now = self.shared.clock.now();
         let due = read.waiting.iter().filter(|one| one.due <= now);
-        let wanted = due.map(|one| one.position).chain(view.missing.iter().copied());
+        let wanted = due
+            .map(|one| one.position)
+            .chain(view.missing.iter().copied());
         let wanted: Vec<u64> = wanted.collect();
         if !wanted.is_empty() {
             read.messages =
@@ -281,7 +285,12 @@ impl Hand<'_> {
         while self.handler.cursor.room() > 0 {
             let handler = &mut self.handler;
             let enough = self.given.len() >= self.max;
-            if enough && !handler.window.peek().is_some_and(|next| handler.holds_key_of(next)) {
+            if enough
+                && !handler
+                    .window
+                    .peek()
+                    .is_some_and(|next| handler.holds_key_of(next))
+            {
                 break;
             }
             let Some((position, message)) = handler.window.pop() else {

@@ -108,7 +108,8 @@ pub(super) async fn by_position(
     positions: impl Iterator<Item = u64>,
     types: &Types,
 ) -> Result<HashMap<u64, Arc<Envelope>>, StoreError> {
-    let sql = format!("SELECT {MESSAGE} FROM message WHERE seq IN (SELECT value FROM json_each(?))");
+    let sql =
+        format!("SELECT {MESSAGE} FROM message WHERE seq IN (SELECT value FROM json_each(?))");
     let found = query(AssertSqlSafe(sql))
         .bind(json_list(positions))
         .fetch_all(connection)

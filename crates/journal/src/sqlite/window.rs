@@ -111,7 +111,13 @@ mod tests {
     fn message() -> Arc<Envelope> {
         let ty = "org.openedx.payment.received.v1".parse().unwrap();
         let now = Timestamp::default();
-        Arc::new(Envelope::new(MessageId::new(now), ty, "/test", now, "1".into()))
+        Arc::new(Envelope::new(
+            MessageId::new(now),
+            ty,
+            "/test",
+            now,
+            "1".into(),
+        ))
     }
 
     #[test]

@@ -118,7 +118,9 @@ impl Known {
             (None, _, Some(handed)) => (DeliveryState::Running, handed.attempt, None),
             (None, Some((attempt, _, true)), None) => (DeliveryState::Parked, *attempt, None),
             (None, Some((0, _, _)), None) => (DeliveryState::Pending, 0, None),
-            (None, Some((attempt, due, _)), None) => (DeliveryState::Retrying, *attempt, Some(*due)),
+            (None, Some((attempt, due, _)), None) => {
+                (DeliveryState::Retrying, *attempt, Some(*due))
+            }
             _ if !concerned => return None,
             _ if self.cursor.waits_behind(position) => (DeliveryState::Parked, 0, None),
             _ if self.cursor.is_past(position) => (DeliveryState::Acked, 1, None),

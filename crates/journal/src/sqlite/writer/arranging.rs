@@ -25,7 +25,8 @@ pub(super) async fn arrange(
         take_part(connection, handler).await?;
         pass_on(connection, handler).await
     } else if before {
-        let sql = "UPDATE exception SET state = 0, lane = NULL, ordering_key = NULL WHERE handler = ?";
+        let sql =
+            "UPDATE exception SET state = 0, lane = NULL, ordering_key = NULL WHERE handler = ?";
         query(sql).bind(handler).execute(connection).await?;
         Ok(())
     } else {
