@@ -18,8 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs its arguments, says their process id, and ends them once nobody holds its standard input any more: also when
 /// the test process was killed.
-const WATCH: &str =
-    r#"trap '' INT HUP; "$@" <&- >/dev/null 2>&1 & server=$!; echo "$server"; read -r _; kill -9 "$server" 2>/dev/null; wait"#;
+const WATCH: &str = r#"trap '' INT HUP; "$@" <&- >/dev/null 2>&1 & server=$!; echo "$server"; read -r _; kill -9 "$server" 2>/dev/null; wait"#;
 
 /// What a server is started with.
 #[derive(Debug, Clone)]
