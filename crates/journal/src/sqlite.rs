@@ -9,6 +9,7 @@ mod checkpoint;
 mod cursor;
 mod deliveries;
 mod error;
+mod exporting;
 mod load;
 mod lock;
 mod order;
@@ -178,23 +179,22 @@ impl Journal for SqliteJournal {
     }
 
     async fn replay(&self, batch: Vec<Replay>) -> Result<Vec<Replayed>, JournalError> {
-        let mut answers = Vec::with_capacity(batch.len());
-        for one in batch {
-            let scheduled = self
-                .ask(|reply| Op::Replay(one.message, one.handler, reply))
-                .await
-                .map_err(|error| error.during("schedule a replay"))?;
-            answers.push(scheduled.map_or(Replayed::NotFound, Replayed::Scheduled));
-        }
-        Ok(answers)
+        self.ask(|reply| Op::Replay(batch, reply))
+            .await
+            .map_err(|error| error.during("schedule replays"))
     }
 
-    async fn discard(&self, _: Vec<Discard>) -> Result<Vec<u64>, JournalError> {
-        Err(StoreError::Closed.during("discard"))
+    async fn discard(&self, batch: Vec<Discard>) -> Result<Vec<u64>, JournalError> {
+        self.ask(|reply| Op::Discard(batch, reply))
+            .await
+            .map_err(|error| error.during("discard deliveries"))
     }
 
-    async fn control(&self, _: &str, _: Control) -> Result<Option<u64>, JournalError> {
-        Err(StoreError::Closed.during("control a handler"))
+    async fn control(&self, handler: &str, control: Control) -> Result<Option<u64>, JournalError> {
+        let handler = handler.to_owned();
+        self.ask(|reply| Op::Control(handler, control, reply))
+            .await
+            .map_err(|error| error.during("control a handler"))
     }
 
     async fn lead(
@@ -228,12 +228,16 @@ impl Journal for SqliteJournal {
             .map_err(|error| error.during("let a schedule tick"))
     }
 
-    async fn export(&self, _: Option<String>) -> Result<Page<Record>, JournalError> {
-        Err(StoreError::Closed.during("export"))
+    async fn export(&self, cursor: Option<String>) -> Result<Page<Record>, JournalError> {
+        exporting::export(&self.shared, cursor)
+            .await
+            .map_err(|error| error.during("export records"))
     }
 
-    async fn import(&self, _: Vec<Record>) -> Result<(), JournalError> {
-        Err(StoreError::Closed.during("import"))
+    async fn import(&self, batch: Vec<Record>) -> Result<(), JournalError> {
+        self.ask(|reply| Op::Import(batch, reply))
+            .await
+            .map_err(|error| error.during("import records"))
     }
 
     async fn messages(&self, query: MessageQuery) -> Result<Page<MessageRecord>, JournalError> {

@@ -30,6 +30,8 @@ pub(super) struct SqliteDeliveries {
 
 /// What the stream saw when it began to look, and what it has to read therefore.
 struct View {
+    /// An operator wants nothing to be handed out.
+    paused: bool,
     /// Where the log goes on, if nothing of it is in memory.
     page: Option<Stretch>,
     /// Is there anything from the log?
@@ -97,6 +99,9 @@ impl SqliteDeliveries {
         let Some(view) = self.view(max) else {
             return Ok(Look::Closed);
         };
+        if view.paused {
+            return Ok(Look::Nothing(None));
+        }
         let read = if view.is_in_memory() {
             Read::default()
         } else {
@@ -125,6 +130,7 @@ impl SqliteDeliveries {
         });
         let free = cursor.free.iter().take(max).copied();
         Some(View {
+            paused: handler.paused,
             news: page.is_some() || room && !window.is_empty() || !cursor.free.is_empty(),
             page,
             due,

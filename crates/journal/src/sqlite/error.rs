@@ -20,6 +20,9 @@ pub(super) enum StoreError {
     /// [`crate::Journal::close`] was called.
     #[error("the journal is closed")]
     Closed,
+    /// An import would forget what handlers were handed out.
+    #[error("a handler is open\n  (records are imported into a journal that nothing runs on)")]
+    InUse,
     /// The caller gave a cursor that is not one of ours.
     #[error(transparent)]
     Cursor(UnknownCursor),

@@ -101,6 +101,13 @@ impl Order {
         }
     }
 
+    /// A row that waited behind is gone.
+    pub(super) fn leave(&mut self, key: &Key) {
+        if let Some(chain) = self.chains.get_mut(key) {
+            chain.rows = chain.rows.saturating_sub(1);
+        }
+    }
+
     /// The key is free, and nothing waits behind it any more.
     pub(super) fn clear(&mut self, key: &Key) {
         self.chains.remove(key);

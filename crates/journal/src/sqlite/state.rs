@@ -176,6 +176,11 @@ impl Types {
         self.ids.insert(name, id);
     }
 
+    /// All numbers that were given.
+    pub(super) fn ids(&self) -> impl Iterator<Item = i64> {
+        self.names.keys().copied()
+    }
+
     /// The number for the next new type.
     pub(super) fn next_id(&self) -> i64 {
         self.names.keys().max().map_or(1, |last| last + 1)

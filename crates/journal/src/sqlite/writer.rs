@@ -1,15 +1,20 @@
 //! The one task that writes: it drains its queue without waiting and commits what it found as one group.
 
 mod arranging;
+mod choosing;
+mod controlling;
 mod delaying;
+mod discarding;
 mod electing;
 mod group;
+mod importing;
 mod messages;
 mod opening;
 mod passing;
 mod replaying;
 mod retention;
 mod settling;
+mod shedding;
 mod waiting;
 
 use std::collections::BTreeSet;
@@ -17,7 +22,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use coordinator_message::MessageId;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction, query};
 use tokio::sync::{mpsc, oneshot};
@@ -26,12 +30,16 @@ use tracing::warn;
 use self::delaying::something_due;
 use self::group::{Admitted, Group};
 use self::opening::Opened;
+use self::shedding::Dropping;
 use super::error::StoreError;
 use super::load;
 use super::lock::DirLock;
 use super::schema;
 use super::state::Shared;
-use crate::{HandlerSpec, NewMessage, Settle, SettleOutcome, Tick};
+use crate::{
+    Control, Discard, HandlerSpec, NewMessage, Record, Replay, Replayed, Settle, SettleOutcome,
+    Tick,
+};
 
 pub(super) use self::retention::Step;
 
@@ -46,7 +54,10 @@ pub(super) enum Op {
     Publish(Vec<NewMessage>, Reply<Admitted>),
     Settle(Vec<Settle>, Reply<Vec<SettleOutcome>>),
     Open(HandlerSpec, Reply<Opened>),
-    Replay(MessageId, Option<String>, Reply<Option<u64>>),
+    Replay(Vec<Replay>, Reply<Vec<Replayed>>),
+    Discard(Vec<Discard>, Reply<Vec<u64>>),
+    Control(String, Control, Reply<Option<u64>>),
+    Import(Vec<Record>, Reply<()>),
     Lead(String, String, Duration, Reply<Option<u64>>),
     Resign(String, String, Reply<()>),
     Tick(Box<Tick>, Reply<bool>),
@@ -65,6 +76,8 @@ pub(super) struct Writer {
     /// Tells the checkpointer that there is something to do.
     dirty: Arc<AtomicBool>,
     commits: u64,
+    /// Which payloads were dropped, if they are not kept.
+    payloads: Dropping,
     /// The last write failed, and none has succeeded since.
     failing: bool,
     _lock: DirLock,
@@ -84,6 +97,7 @@ impl Writer {
             connection: Some(connection),
             dirty,
             commits: 0,
+            payloads: Dropping::default(),
             failing: false,
             _lock: lock,
         }
@@ -131,9 +145,12 @@ impl Writer {
         // A caller that went away does not want its answer.
         match op {
             Op::Open(spec, reply) => drop(reply.send(self.open(spec).await)),
-            Op::Replay(message, handler, reply) => {
-                drop(reply.send(self.replay(message, handler).await))
+            Op::Replay(batch, reply) => drop(reply.send(self.replay(&batch).await)),
+            Op::Discard(batch, reply) => drop(reply.send(self.discard(&batch).await)),
+            Op::Control(handler, control, reply) => {
+                drop(reply.send(self.control(&handler, control).await));
             }
+            Op::Import(batch, reply) => drop(reply.send(self.import(&batch).await)),
             Op::Lead(role, holder, ttl, reply) => {
                 drop(reply.send(self.lead(&role, &holder, ttl).await));
             }

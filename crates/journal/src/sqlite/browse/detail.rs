@@ -96,7 +96,7 @@ fn delivery(place: Place, replay: u32, attempts: Vec<AttemptRecord>) -> Delivery
         .max_by_key(|failed| failed.attempt);
     // An ack leaves no row: it was the attempt after those that failed.
     let acked = match last {
-        Some(last) if last.failure.kind == FailureKind::Discarded => last.attempt,
+        Some(last) if last.failure.kind == FailureKind::Discarded => last.attempt - 1,
         Some(last) => last.attempt + 1,
         None => 1,
     };

@@ -57,7 +57,7 @@ impl Places {
     /// Positions that wait behind their ordering key in memory only.
     pub(super) fn held(&self) -> impl Iterator<Item = u64> {
         let handlers = self.handlers.iter();
-        handlers.flat_map(|known| known.cursor.fresh.keys().copied().filter(|_| false))
+        handlers.flat_map(|known| known.cursor.held.keys().copied())
     }
 
     /// The deliveries of messages, given by position and type, in the order of the messages.
@@ -117,7 +117,10 @@ impl Known {
             (Some(attempts), _, _) => (DeliveryState::Dead, *attempts, None),
             (None, _, Some(handed)) => (DeliveryState::Running, handed.attempt, None),
             (None, Some((attempt, _, true)), None) => (DeliveryState::Parked, *attempt, None),
-            (None, Some((0, _, _)), None) => (DeliveryState::Pending, 0, None),
+            (None, Some((0, due, _)), None) => {
+                let later = (*due > Timestamp::default()).then_some(*due);
+                (DeliveryState::Pending, 0, later)
+            }
             (None, Some((attempt, due, _)), None) => {
                 (DeliveryState::Retrying, *attempt, Some(*due))
             }

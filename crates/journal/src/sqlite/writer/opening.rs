@@ -123,30 +123,12 @@ impl Before {
         }
         let head = shared.state().head;
         for ty in types.keys().filter(|ty| !self.types.contains_key(ty)) {
-            let since = start(spec.from, head);
-            bind(connection, self.id, *ty, since).await?;
-            if spec.from == StartFrom::Earliest {
-                // The cursor never goes back: what lies below it comes as exceptions.
-                query(
-                    "INSERT OR IGNORE INTO exception (handler, seq, attempt, crashes, replay, due)
-                     SELECT ?1, seq, 0, 0, 0, 0 FROM message WHERE type = ?2 AND seq <= ?3",
-                )
-                .bind(self.id)
-                .bind(ty)
-                .bind(upto.cast_signed())
-                .execute(&mut *connection)
-                .await?;
+            match spec.from {
+                StartFrom::Now => bind(connection, self.id, *ty, head).await?,
+                StartFrom::Earliest => bind_earliest(connection, self.id, *ty, upto).await?,
             }
         }
         Ok(())
-    }
-}
-
-/// Where a cursor or a binding starts.
-fn start(from: StartFrom, head: u64) -> u64 {
-    match from {
-        StartFrom::Now => head,
-        StartFrom::Earliest => 0,
     }
 }
 
@@ -179,7 +161,10 @@ async fn create(
     types: &BTreeMap<i64, MessageType>,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
-    let since = start(spec.from, shared.state().head);
+    let since = match spec.from {
+        StartFrom::Now => shared.state().head,
+        StartFrom::Earliest => 0,
+    };
     let sql = "INSERT INTO handler (name, upto, done, seen) VALUES (?, ?, x'', ?) RETURNING id";
     let id: i64 = query_scalar(sql)
         .bind(&spec.id)
@@ -188,9 +173,39 @@ async fn create(
         .fetch_one(&mut *connection)
         .await?;
     for ty in types.keys() {
-        bind(connection, id, *ty, since).await?;
+        match spec.from {
+            StartFrom::Now => bind(connection, id, *ty, since).await?,
+            StartFrom::Earliest => bind_earliest(connection, id, *ty, since).await?,
+        }
     }
     Ok(id)
+}
+
+/// Binds a type from the beginning of the log. The cursor never goes back, and there is nothing to deliver where
+/// payloads were dropped: what lies below the one or between the others comes as exceptions.
+async fn bind_earliest(
+    connection: &mut SqliteConnection,
+    handler: i64,
+    ty: i64,
+    upto: u64,
+) -> Result<(), StoreError> {
+    let dropped: Option<i64> =
+        query_scalar("SELECT max(seq) FROM message WHERE type = ? AND dropped = 1")
+            .bind(ty)
+            .fetch_one(&mut *connection)
+            .await?;
+    let since = dropped.map_or(0, i64::cast_unsigned);
+    bind(connection, handler, ty, since).await?;
+    query(
+        "INSERT OR IGNORE INTO exception (handler, seq, attempt, crashes, replay, due)
+         SELECT ?1, seq, 0, 0, 0, 0 FROM message WHERE type = ?2 AND seq <= ?3 AND dropped = 0",
+    )
+    .bind(handler)
+    .bind(ty)
+    .bind(upto.max(since).cast_signed())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 async fn bind(

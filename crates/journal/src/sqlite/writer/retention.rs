@@ -17,7 +17,7 @@ use crate::sqlite::rows::json_list;
 use crate::sqlite::state::{Handler, Shared, State};
 
 /// Rows of one step: deleting many at once would hold publishers up.
-const ROWS: usize = 1000;
+pub(super) const ROWS: usize = 1000;
 /// So long after a start, nothing dies of age: the handlers that were down get their chance first.
 const GRACE: Duration = Duration::from_secs(600);
 
@@ -30,8 +30,12 @@ pub(in crate::sqlite) enum Step {
     Unhandled,
     /// What handlers that left the wiring had not settled, to their dead letters.
     Removed,
-    /// Messages too old that every handler is past.
+    /// Messages too old that every handler of their type is past.
     Messages,
+    /// The oldest of those that are settled, while too much is stored.
+    Size,
+    /// Payloads that are not kept.
+    Payloads,
     DeadLetters,
     Attempts,
     Keys,
@@ -39,11 +43,13 @@ pub(in crate::sqlite) enum Step {
 }
 
 impl Step {
-    pub(in crate::sqlite) const ALL: [Self; 8] = [
+    pub(in crate::sqlite) const ALL: [Self; 10] = [
         Self::Cursors,
         Self::Unhandled,
         Self::Removed,
         Self::Messages,
+        Self::Size,
+        Self::Payloads,
         Self::DeadLetters,
         Self::Attempts,
         Self::Keys,
@@ -84,7 +90,9 @@ impl Writer {
             Step::Unhandled | Step::Removed if graced => Ok(false),
             Step::Unhandled => self.bury_unhandled(horizon, now).await,
             Step::Removed => self.bury_removed(horizon, now).await,
-            Step::Messages => self.delete_messages(horizon).await,
+            Step::Messages => self.delete_old(horizon).await,
+            Step::Size => self.shed().await,
+            Step::Payloads => self.drop_payloads().await,
             Step::DeadLetters => self.delete_dead(horizon).await,
             Step::Attempts => {
                 self.delete(
@@ -195,31 +203,6 @@ impl Writer {
         Ok(true)
     }
 
-    async fn delete_messages(&mut self, horizon: Timestamp) -> Result<bool, StoreError> {
-        let shared = self.shared.clone();
-        let mut transaction = self.begin().await?;
-        let Some(last) = last_before(&mut transaction, horizon).await? else {
-            return Ok(false);
-        };
-        let floor = settled_by_all(&shared.state()).min(last);
-        let deleted = query(
-            "DELETE FROM message WHERE seq IN (
-                 SELECT seq FROM message m WHERE m.seq <= ?1
-                   AND NOT EXISTS (SELECT 1 FROM exception e WHERE e.seq = m.seq) ORDER BY seq LIMIT ?2)",
-        )
-        .bind(floor.cast_signed())
-        .bind(ROWS as i64)
-        .execute(&mut *transaction)
-        .await?
-        .rows_affected();
-        let size = load::size(&mut transaction).await?;
-        transaction.commit().await?;
-        let mut state = shared.state();
-        state.messages = state.messages.saturating_sub(deleted);
-        state.size = size;
-        Ok(deleted >= ROWS as u64)
-    }
-
     async fn delete_dead(&mut self, horizon: Timestamp) -> Result<bool, StoreError> {
         let shared = self.shared.clone();
         let mut transaction = self.begin().await?;
@@ -306,7 +289,7 @@ impl Buried {
     /// Makes it known: to be called after the commit only.
     fn apply(self, state: &mut State) {
         if let Some(handler) = state.handlers.get_mut(&self.handler) {
-            handler.cursor.scanned = handler.cursor.scanned.max(self.last);
+            handler.cursor.advance(self.last);
             handler.unsettled = handler.unsettled.saturating_sub(self.count);
             handler.dead += self.count;
         }
@@ -314,7 +297,7 @@ impl Buried {
 }
 
 /// The last message that was accepted at or before the horizon.
-async fn last_before(
+pub(super) async fn last_before(
     connection: &mut SqliteConnection,
     horizon: Timestamp,
 ) -> Result<Option<u64>, StoreError> {
@@ -325,21 +308,6 @@ async fn last_before(
         .fetch_optional(connection)
         .await?;
     Ok(last.map(i64::cast_unsigned))
-}
-
-/// The position that every handler with bindings is past.
-fn settled_by_all(state: &State) -> u64 {
-    let bound = state
-        .handlers
-        .values()
-        .filter(|handler| !handler.types.is_empty());
-    let settled = bound.map(|handler| {
-        handler
-            .cursor
-            .after(&BTreeSet::new(), state.read_by(handler))
-            .0
-    });
-    settled.min().unwrap_or(state.head)
 }
 
 /// Buries exception rows of a handler that was removed. Answers whether there were any.

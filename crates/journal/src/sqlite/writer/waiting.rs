@@ -140,13 +140,14 @@ pub(super) async fn save_failed(
     Ok(())
 }
 
-/// Adds one to the replay number of a delivery, makes it due, and answers the number. A row that is there keeps its
+/// Adds one to the replay number of a delivery, and makes it wait for `due`. A row that is there keeps its
 /// ordering key: what was parked tries again while it holds it. A new one takes no part in the order.
 pub(super) async fn next_replay(
     connection: &mut SqliteConnection,
     handler: i64,
     position: u64,
-) -> Result<u32, StoreError> {
+    due: Timestamp,
+) -> Result<(), StoreError> {
     let sql = "INSERT INTO replay (seq, handler, number) VALUES (?, ?, 1)
                ON CONFLICT (seq, handler) DO UPDATE SET number = number + 1 RETURNING number";
     let number: u32 = query_scalar(sql)
@@ -155,14 +156,15 @@ pub(super) async fn next_replay(
         .fetch_one(&mut *connection)
         .await?;
     query(
-        "INSERT INTO exception (handler, seq, attempt, crashes, replay, due) VALUES (?, ?, 0, 0, ?, 0)
+        "INSERT INTO exception (handler, seq, attempt, crashes, replay, due) VALUES (?, ?, 0, 0, ?, ?)
          ON CONFLICT (handler, seq) DO UPDATE
-         SET attempt = 0, crashes = 0, replay = excluded.replay, due = 0, state = 0",
+         SET attempt = 0, crashes = 0, replay = excluded.replay, due = excluded.due, state = 0",
     )
     .bind(handler)
     .bind(position.cast_signed())
     .bind(number)
+    .bind(due.as_millis())
     .execute(connection)
     .await?;
-    Ok(number)
+    Ok(())
 }
