@@ -48,12 +48,18 @@ async fn a_server_that_would_evict_messages_is_refused() {
     };
     let refused = opened(evicting, |_| {}).await.unwrap_err();
     let text = refused.to_string();
-    assert!(text.contains("`allkeys-lru`") && text.contains("noeviction"), "{text}");
+    assert!(
+        text.contains("`allkeys-lru`") && text.contains("noeviction"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn strict_needs_every_write_synced_and_relaxed_says_what_there_is() {
-    for (appendfsync, said) in [(Some("everysec"), "appendfsync everysec"), (None, "appendonly no")] {
+    for (appendfsync, said) in [
+        (Some("everysec"), "appendfsync everysec"),
+        (None, "appendonly no"),
+    ] {
         let settings = Settings {
             appendfsync,
             ..Settings::default()
@@ -92,7 +98,9 @@ async fn nothing_is_accepted_while_the_server_syncs_less_than_was_promised() {
     journal.probe().await.unwrap();
     server.command(&["CONFIG", "SET", "appendfsync", "everysec"]);
     assert!(journal.probe().await.is_err());
-    let refused = journal.publish(vec![conformance::message(conformance::PAID, "1")]).await;
+    let refused = journal
+        .publish(vec![conformance::message(conformance::PAID, "1")])
+        .await;
     assert!(refused.is_err());
     server.command(&["CONFIG", "SET", "appendfsync", "always"]);
     journal.probe().await.unwrap();

@@ -151,7 +151,10 @@ async fn a_node_that_was_not_heard_of_settles_nothing_and_another_takes_over() {
             due: Timestamp::from_millis(0),
             failure: failure(),
         };
-        assert_eq!(settle(&first, &held[1], verdict).await, SettleOutcome::Settled);
+        assert_eq!(
+            settle(&first, &held[1], verdict).await,
+            SettleOutcome::Settled
+        );
         let retried = take_one(&mut stream).await;
         place.end_heartbeats();
         let emits = vec![message(ENROLLED, "ghost")];
@@ -226,8 +229,15 @@ async fn two_nodes_share_the_deliveries_of_a_handler_and_keep_the_order_of_a_key
         }
     }
     for key in ["a", "b"] {
-        let of_key: Vec<_> = seen.iter().filter(|one| one.starts_with(key)).cloned().collect();
-        let expected: Vec<_> = numbers.clone().map(|number| format!("{key}{number:02}")).collect();
+        let of_key: Vec<_> = seen
+            .iter()
+            .filter(|one| one.starts_with(key))
+            .cloned()
+            .collect();
+        let expected: Vec<_> = numbers
+            .clone()
+            .map(|number| format!("{key}{number:02}"))
+            .collect();
         assert_eq!(of_key, expected);
     }
 }
@@ -260,7 +270,10 @@ async fn what_an_outbox_holds_after_a_crash_is_moved_once_by_anybody() {
         let verdict = Verdict::Ack {
             emits: vec![emit.clone()],
         };
-        assert_eq!(settle(&node, &delivery, verdict).await, SettleOutcome::Settled);
+        assert_eq!(
+            settle(&node, &delivery, verdict).await,
+            SettleOutcome::Settled
+        );
         let emitted = take_one(&mut mail).await;
         assert_eq!(data(&emitted), "2");
         assert_eq!(ack(&node, &emitted).await, SettleOutcome::Settled);
@@ -303,7 +316,11 @@ async fn everything_goes_on_after_the_server_was_away() {
     }
     // What was handed out is settled, or is handed out again if its heartbeat was lost with the time.
     let settled = node.settle(vec![settle(&held)]).await.unwrap()[0];
-    let left = if settled == SettleOutcome::Settled { 2 } else { 3 };
+    let left = if settled == SettleOutcome::Settled {
+        2
+    } else {
+        3
+    };
     let rest = take(&mut stream, left).await;
     assert_eq!(data(rest.last().unwrap()), "3");
 }
@@ -325,9 +342,8 @@ async fn keys_of_many_partitions_all_arrive_each_in_order() {
         for round in ["1", "2", "3"] {
             let batch = keys.iter().map(|key| in_key(PAID, key, round)).collect();
             let receipts = node.publish(batch).await.unwrap();
-            let accepted = |receipt: &coordinator_journal::Receipt| {
-                receipt.status == ReceiptStatus::Accepted
-            };
+            let accepted =
+                |receipt: &coordinator_journal::Receipt| receipt.status == ReceiptStatus::Accepted;
             assert!(receipts.iter().all(accepted), "{receipts:?}");
         }
         for round in ["1", "2", "3"] {

@@ -8,6 +8,9 @@ mod operating;
 mod settling;
 mod world;
 
+use std::cell::Cell;
+use std::time::Duration;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
@@ -91,19 +94,27 @@ pub(crate) fn agrees(make: impl AsyncFnOnce() -> Box<dyn Harness>) {
         config.cases = 24;
     }
     let harness = runtime.block_on(make());
+    // Cleared by the case that fails: the smaller ones after it need not wait as long.
+    let passed = Cell::new(true);
     let ran = TestRunner::new(config).run(&actions(), |actions| {
-        runtime.block_on(case(&*harness, actions));
+        let patience = if passed.replace(false) { 20 } else { 3 };
+        let patience = Duration::from_secs(patience);
+        runtime.block_on(case(&*harness, patience, actions));
+        passed.set(true);
         Ok(())
     });
     match ran {
         Ok(()) => {}
-        Err(TestError::Fail(reason, actions)) => panic!("{reason}\nafter {actions:#?}"),
+        Err(TestError::Fail(reason, actions)) => {
+            let lines: Vec<_> = actions.iter().map(|one| format!("  {one:?}")).collect();
+            panic!("{reason}\nafter\n{}", lines.join("\n"));
+        }
         Err(TestError::Abort(reason)) => panic!("{reason}"),
     }
 }
 
-async fn case(harness: &dyn Harness, actions: Vec<Action>) {
-    let mut world = World::new(harness.another().await).await;
+async fn case(harness: &dyn Harness, patience: Duration, actions: Vec<Action>) {
+    let mut world = World::new(harness.another().await, patience).await;
     for action in actions {
         world.act(action).await;
         world.check().await;

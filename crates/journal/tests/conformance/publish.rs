@@ -1,6 +1,8 @@
 //! Accepting messages: all or nothing, once per key, within bounds.
 
-use coordinator_journal::{HandlerSpec, Limits, NewMessage, PublishError, ReceiptStatus, StartFrom};
+use coordinator_journal::{
+    HandlerSpec, Limits, NewMessage, PublishError, ReceiptStatus, StartFrom,
+};
 
 use super::*;
 

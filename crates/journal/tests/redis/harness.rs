@@ -57,7 +57,9 @@ impl RedisHarness {
     pub(crate) fn on(server: Arc<Server>, partitions: u32) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        server.command(&["ACL", "SETUSER", &name, "on", ">secret", "~*", "&*", "+@all"]);
+        server.command(&[
+            "ACL", "SETUSER", &name, "on", ">secret", "~*", "&*", "+@all",
+        ]);
         Self {
             server,
             clock: Arc::new(ManualClock::new(Timestamp::now())),
@@ -87,7 +89,9 @@ impl RedisHarness {
 
     /// The keys that begin with its prefix.
     pub(crate) fn keys(&self, rest: &str) -> Vec<String> {
-        let found = self.server.command(&["KEYS", &format!("{{{}{rest}", self.name)]);
+        let found = self
+            .server
+            .command(&["KEYS", &format!("{{{}{rest}", self.name)]);
         let keys = found.lines().filter(|line| line.starts_with('{'));
         keys.map(str::to_owned).collect()
     }

@@ -13,11 +13,11 @@ use super::Action;
 use super::expected::{Again, HANDLERS, Message, Place, difference, ready};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// For a hung engine; not an expectation.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) struct World {
     pub(super) harness: Box<dyn Harness>,
+    /// For a hung engine; not an expectation.
+    patience: Duration,
     /// `None` only while it is opened again.
     pub(super) journal: Option<Box<dyn Journal>>,
     pub(super) streams: Vec<Box<dyn Deliveries>>,
@@ -26,9 +26,10 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) async fn new(harness: Box<dyn Harness>) -> Self {
+    pub(super) async fn new(harness: Box<dyn Harness>, patience: Duration) -> Self {
         let mut world = Self {
             harness,
+            patience,
             journal: None,
             streams: Vec::new(),
             messages: Vec::new(),
@@ -138,7 +139,7 @@ impl World {
         let now = self.now();
         let mut left = count.min(ready(&self.messages, handler, now).len());
         while left > 0 {
-            let next = tokio::time::timeout(PATIENCE, self.streams[handler].next(left)).await;
+            let next = tokio::time::timeout(self.patience, self.streams[handler].next(left)).await;
             let next = next.expect("what is ready should come").unwrap();
             assert!(next.len() <= left, "more came than were asked for");
             left -= next.len();
@@ -206,7 +207,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        if tokio::time::timeout(PATIENCE, agreed).await.is_err() {
+        if tokio::time::timeout(self.patience, agreed).await.is_err() {
             let stats = self.journal().stats().await.unwrap();
             let wrong = difference(&stats, &self.messages, self.paused, self.now());
             panic!("{}", wrong.unwrap_or_default());
