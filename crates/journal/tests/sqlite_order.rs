@@ -431,3 +431,54 @@ async fn order_holds_whatever_happens() {
     let done: usize = settled.values().map(Vec::len).sum();
     assert_eq!(done + rest.len(), published);
 }
+
+/// Takes what comes, checks that nothing is left out or comes twice, and acks it; until `count` have come.
+async fn follow(journal: Arc<SqliteJournal>, id: &'static str, most: usize, count: usize) {
+    let types = vec![PLACED.parse().unwrap()];
+    let mut stream = journal.open(HandlerSpec::new(id, types)).await.unwrap();
+    let mut last = 0;
+    while last < count {
+        let next = tokio::time::timeout(MINUTE, stream.next(most));
+        let deliveries = next.await.expect("messages should come").unwrap();
+        for delivery in &deliveries {
+            assert_eq!(number(delivery), last + 1, "for {id}");
+            last += 1;
+        }
+        let acks = deliveries.into_iter().map(|delivery| Settle {
+            token: delivery.token,
+            verdict: Verdict::Ack { emits: Vec::new() },
+        });
+        journal.settle(acks.collect()).await.unwrap();
+    }
+}
+
+/// The slow one falls behind what is kept in memory for it, reads the log, and catches up, several times over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_handler_gets_every_message_once_in_order_however_slow_it_is() {
+    const BURST: usize = 6000;
+    const BURSTS: usize = 3;
+    let dir = TempDir::new().unwrap();
+    let clock = Arc::new(ManualClock::new(Timestamp::now()));
+    let journal = Arc::new(journal(&dir, &clock).await);
+    // Known before the first message: both start now.
+    for id in ["audit.fast", "audit.slow"] {
+        let types = vec![PLACED.parse().unwrap()];
+        journal.open(HandlerSpec::new(id, types)).await.unwrap();
+    }
+    let fast = tokio::spawn(follow(journal.clone(), "audit.fast", 256, BURST * BURSTS));
+    let mut slow = None;
+    for burst in 0..BURSTS {
+        for chunk in (1..=BURST).collect::<Vec<_>>().chunks(150) {
+            let messages = chunk
+                .iter()
+                .map(|number| message(PLACED, None, burst * BURST + number));
+            journal.publish(messages.collect()).await.unwrap();
+        }
+        // It begins when more waits for it than is kept in memory.
+        slow.get_or_insert_with(|| {
+            tokio::spawn(follow(journal.clone(), "audit.slow", 40, BURST * BURSTS))
+        });
+    }
+    fast.await.unwrap();
+    slow.unwrap().await.unwrap();
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use coordinator_message::{MessageId, MessageType, Timestamp};
+use coordinator_message::{Envelope, MessageId, MessageType, Timestamp};
 use sea_orm::sqlx::{Arguments as _, Row as _, SqliteConnection, query};
 
 use super::delaying::{self, Kept, Later};
@@ -36,7 +36,8 @@ pub(super) enum Stored {
 pub(super) struct Batch {
     /// One per message, in order.
     pub(super) stored: Vec<Stored>,
-    added: Vec<(u64, i64)>,
+    /// What is in the log now, with its type: handed to its handlers as it is, without reading it back.
+    added: Vec<(u64, i64, Arc<Envelope>)>,
     new_types: Vec<(i64, MessageType)>,
     kept: Kept,
     bytes: u64,
@@ -115,7 +116,8 @@ impl Batch {
         keys.save(connection, now).await?;
         for (stored, (index, message)) in batch.stored.iter().zip(messages.iter().enumerate()) {
             if let Stored::New(position) = stored {
-                batch.added.push((*position, types[index]));
+                let envelope = Arc::new(message.envelope.clone());
+                batch.added.push((*position, types[index], envelope));
             }
             if let Stored::New(_) | Stored::Delayed(_) = stored {
                 batch.bytes += ROW_BYTES + message.envelope.data.len() as u64;
@@ -129,16 +131,20 @@ impl Batch {
         for (id, name) in &self.new_types {
             Arc::make_mut(&mut state.types).add(*id, name.clone());
         }
-        for (position, ty) in &self.added {
-            state.head = state.head.max(*position);
-            for handler in state
-                .handlers
-                .values_mut()
-                .filter(|handler| handler.concerns(*ty, *position))
-            {
-                handler.arrived(*position, None);
+        for handler in state.handlers.values_mut() {
+            let mut woken = false;
+            for (position, ty, message) in &self.added {
+                if handler.concerns(*ty, *position) {
+                    handler.arrived(*position, Some(message));
+                    woken = true;
+                }
+            }
+            if woken {
                 handler.wake.notify_one();
             }
+        }
+        if let Some((last, ..)) = self.added.last() {
+            state.head = state.head.max(*last);
         }
         self.kept.apply(state);
         state.size += self.bytes;
