@@ -9,7 +9,7 @@ use tracing::warn;
 use super::error::StoreError;
 use super::keys;
 use super::link::{Lazy, Script};
-use super::publish::LOG;
+use super::publish::{APART, LOG, TOGETHER};
 use super::shard::Shard;
 use super::state::Shared;
 
@@ -18,8 +18,11 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Messages in one step.
 const PAGE: u64 = 128;
 
-static PROMOTE: Lazy =
-    LazyLock::new(|| Script::new("allow-oom", &[LOG, include_str!("promote.lua")]));
+const DUE: &str = include_str!("promote.lua");
+static PROMOTE: [Lazy; 2] = [
+    LazyLock::new(|| Script::new("allow-oom", &[TOGETHER, LOG, DUE])),
+    LazyLock::new(|| Script::new("allow-oom", &[APART, LOG, DUE])),
+];
 
 /// Runs until the journal is closed.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -63,9 +66,10 @@ async fn promote(shared: &Shared, shard: &Shard) -> Result<(), StoreError> {
             keys.delayed_bodies(),
             keys.ids(keys::day(now)),
         ];
-        let mut call = PROMOTE.with(&names);
+        let script = &PROMOTE[shared.apart()];
+        let mut call = script.with(&names);
         call.arg(now.as_millis());
-        let (moved, next): (u64, String) = shared.hot.call(&PROMOTE, &call).await?;
+        let (moved, next): (u64, String) = shared.hot.call(script, &call).await?;
         #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds")]
         shard.next_delayed(
             next.parse::<f64>()

@@ -113,7 +113,7 @@ fn record(
             _ => place.row.attempts,
         },
         replay,
-        due: (place.state == DeliveryState::Retrying).then_some(place.row.due),
+        due: place.row.waits_for(),
         attempts,
     })
 }

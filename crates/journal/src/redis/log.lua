@@ -1,11 +1,13 @@
 -- Appending to the log: explicit ids, made of the journal's clock, so that an injected clock rules.
+-- Before it stands whether payloads are stored apart, in `T:data`, from where they can be dropped: APART. An empty
+-- payload always is, so that it is told from a dropped one.
 local call = redis.call
 local ms, seq, padded
 -- Per handler and per type: how many more.
 local more_unsettled, more_of_type, handlers_of = {}, {}, {}
 
 local function add(log, id, t, k, m, d)
-  return redis.pcall('XADD', log, id, 't', t, 'k', k, 'm', m, 'd', d)
+  return redis.pcall('XADD', log, id, 't', t, 'k', k, 'm', m, 'd', APART and '' or d)
 end
 
 -- The first of a run, or when a millisecond is full: 20 bits of a position are below it.
@@ -37,7 +39,10 @@ local function append(log, now, t, k, m, d)
   else
     append_first(log, now, t, k, m, d)
   end
-  return padded .. string.format('%07d', seq)
+  local pid = padded .. string.format('%07d', seq)
+  -- The same tag as the log: `T:data` beside `T:s`.
+  if APART or d == '' then call('HSET', string.sub(log, 1, -2) .. 'data', pid, d) end
+  return pid
 end
 
 -- The handlers that are bound to a type.

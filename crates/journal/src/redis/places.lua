@@ -1,5 +1,5 @@
 -- Where entries of one shard stand with handlers, at one moment. Writes nothing.
--- KEYS: log, bindings, times of dead letters; then for each handler: rows, parked.
+-- KEYS: log, bindings, times of dead letters; then for each handler: rows, parked, discarded before they were read.
 -- ARGV: count of handlers, their ids; then for each entry: pid, type, digest of its ordering key or nothing.
 -- Answers a list for each entry, with a text for each handler:
 --   '' none of its business, 'd' dead, 'x' and a row, 'k' parked behind its key, 'n' not read, 'r' runs, 'a' acked.
@@ -25,14 +25,16 @@ end
 
 local function place(index, pid, type, digest)
   local handler = ARGV[1 + index]
-  local rows, parked = KEYS[2 + 2 * index], KEYS[3 + 2 * index]
+  local rows, parked, gone = KEYS[1 + 3 * index], KEYS[2 + 3 * index], KEYS[3 + 3 * index]
   if redis.call('ZSCORE', dead, handler .. '|' .. pid) then return 'd' end
   local row = redis.call('HGET', rows, pid)
   if row then return 'x' .. row end
   if digest ~= '' and redis.call('ZSCORE', parked, digest .. ':' .. pid) then return 'k' end
   local since = redis.call('HGET', bindings, handler .. '\0' .. type)
   if not since or since >= pid then return '' end
-  if not read[handler] or read[handler] < pid then return 'n' end
+  if not read[handler] or read[handler] < pid then
+    return redis.call('HEXISTS', gone, pid) == 1 and 'a' or 'n'
+  end
   if #redis.call('XPENDING', log, handler, pid, pid, 1) > 0 then return 'r' end
   return 'a'
 end

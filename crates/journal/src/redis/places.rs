@@ -33,6 +33,8 @@ pub(super) struct Place {
 pub(super) struct Row {
     /// Given up, and holding its key.
     pub(super) head: bool,
+    /// Not handed out, and not given up.
+    pub(super) waits: bool,
     pub(super) attempts: u32,
     pub(super) crashes: u32,
     pub(super) replay: u32,
@@ -83,7 +85,7 @@ async fn ask(
     let of = &shard.keys;
     let mut named = vec![of.log(), of.bindings(), of.dead_times()];
     for name in names {
-        named.extend([of.rows(name), of.parked(name)]);
+        named.extend([of.rows(name), of.parked(name), of.gone(name)]);
     }
     let mut call = PLACES.with(&named);
     call.arg(names.len());
@@ -138,6 +140,11 @@ impl Place {
 // === impl Row ===
 
 impl Row {
+    /// When it is due, if it waits for a time.
+    pub(super) fn waits_for(&self) -> Option<Timestamp> {
+        (self.waits && self.due > Timestamp::default()).then_some(self.due)
+    }
+
     /// A row as it is stored, and the state that it means. A running one counts the attempt that runs.
     pub(super) fn read(text: &[u8]) -> Result<(DeliveryState, Self), StoreError> {
         let damaged = StoreError::Damaged("the row of a delivery is not readable");
@@ -146,6 +153,7 @@ impl Row {
             let state = parts.next()?;
             let mut row = Self {
                 head: state == "p",
+                waits: state == "w",
                 attempts: parts.next()?.parse().ok()?,
                 crashes: parts.next()?.parse().ok()?,
                 replay: parts.next()?.parse().ok()?,

@@ -20,11 +20,22 @@ use crate::{NewMessage, Receipt, ReceiptStatus};
 
 /// What the scripts that append share.
 pub(super) const LOG: &str = include_str!("log.lua");
+/// Before [`LOG`]: payloads stay in the entries.
+pub(super) const TOGETHER: &str = "local APART = false";
+/// Before [`LOG`]: payloads are stored where they can be dropped.
+pub(super) const APART: &str = "local APART = true";
+const ACCEPT: &str = include_str!("publish.lua");
 
 /// Within the bounds: refused whole when Redis is out of memory.
-static PUBLISH: Lazy = LazyLock::new(|| Script::new("", &[LOG, include_str!("publish.lua")]));
+static PUBLISH: [Lazy; 2] = [
+    LazyLock::new(|| Script::new("", &[TOGETHER, LOG, ACCEPT])),
+    LazyLock::new(|| Script::new("", &[APART, LOG, ACCEPT])),
+];
 /// What was accepted before, on its way from an outbox.
-static MOVE: Lazy = LazyLock::new(|| Script::new("allow-oom", &[LOG, include_str!("publish.lua")]));
+static MOVE: [Lazy; 2] = [
+    LazyLock::new(|| Script::new("allow-oom", &[TOGETHER, LOG, ACCEPT])),
+    LazyLock::new(|| Script::new("allow-oom", &[APART, LOG, ACCEPT])),
+];
 
 /// A bound is reached: which, in words.
 #[derive(Debug, Clone)]
@@ -171,7 +182,8 @@ pub(super) async fn append(
     groups: &[(&[Item], &[Item])],
     bounded: bool,
 ) -> Result<Vec<Answer>, StoreError> {
-    let script = if bounded { &PUBLISH } else { &MOVE };
+    let scripts = if bounded { &PUBLISH } else { &MOVE };
+    let script = &scripts[shared.apart()];
     let call = call(shared, shard, script, groups, bounded);
     let said: Vec<Value> = shared.hot.call(script, &call).await?;
     let (changed, said) = said

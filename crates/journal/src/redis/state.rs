@@ -17,7 +17,7 @@ use super::keys::{GlobalKeys, ShardKeys};
 use super::link::Link;
 use super::shard::Shard;
 use crate::digest::Digest;
-use crate::{Clock, Durability, Limits};
+use crate::{Clock, Durability, Limits, Payloads};
 
 /// Shared by everything that runs for one open journal.
 #[derive(Debug)]
@@ -128,6 +128,11 @@ impl Shared {
         key.map_or(0, |key| {
             u32::from_be_bytes([key[0], key[1], key[2], key[3]]) % self.partitions
         })
+    }
+
+    /// Which variant of a script that appends: 1 if payloads are stored apart.
+    pub(super) fn apart(&self) -> usize {
+        usize::from(self.limits.payloads == Payloads::UntilSettled)
     }
 
     /// The server, in words.

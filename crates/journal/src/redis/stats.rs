@@ -37,6 +37,7 @@ struct Counts {
 struct OfHandler {
     running: u64,
     waiting: u64,
+    untried: u64,
     parked: u64,
     given_up: u64,
     first_pending: Option<u64>,
@@ -70,7 +71,7 @@ pub(super) async fn stats(shared: &Shared) -> Result<Stats, StoreError> {
             let lag = counts.named(&format!("u:{}", names[at]));
             handler.lag += lag;
             handler.running += of.running;
-            handler.retrying += of.waiting;
+            handler.retrying += of.waiting - of.untried.min(of.waiting);
             handler.parked += of.parked + of.given_up;
             handler.dead += counts.named(&format!("d:{}", names[at]));
             if lag > 0 {
@@ -256,10 +257,11 @@ impl OfHandler {
         Self {
             running: number(0),
             waiting: number(1),
-            parked: number(2),
-            given_up: number(3),
-            first_pending: position(4),
-            read: position(5),
+            untried: number(2),
+            parked: number(3),
+            given_up: number(4),
+            first_pending: position(5),
+            read: position(6),
         }
     }
 }
