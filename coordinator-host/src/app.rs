@@ -20,7 +20,7 @@ use coordinator_dispatch::{DispatchOptions, Dispatcher, Schedule, StartError, Ti
 use coordinator_egress::{Egress, EgressOptions};
 use coordinator_gateway::auth::ApiKeys;
 use coordinator_gateway::{Bulk, Listening, PluginStatus, Probe, RouteTable, State, Tails};
-use coordinator_journal::{HandlerSpec, Journal, SystemClock};
+use coordinator_journal::{Journal, SystemClock};
 use coordinator_message::{MessageId, Timestamp};
 use coordinator_telemetry::Guard;
 use coordinator_telemetry::metric::{self, PluginState};
@@ -119,8 +119,7 @@ async fn start_dispatch(
             targets.push(Arc::new(PluginHandler::new(plugin, bound.clone())));
             continue;
         }
-        let spec = HandlerSpec::new(bound.id.clone(), vec![bound.ty.clone()]);
-        if let Err(source) = journal.open(spec).await {
+        if let Err(source) = journal.open(coordinator_context::spec(bound)).await {
             let handler = bound.id.clone();
             return Err(AppError::Dispatch(StartError::Open { handler, source }));
         }

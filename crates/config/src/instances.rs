@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Backoff;
 use crate::reader::Reader;
 use crate::schedules::ScheduleWiring;
 use crate::secret::Secret;
 use crate::value::{Raw, Setting};
+use crate::{Backoff, OnExhausted, Order, Rate};
 
 /// Longest name of an instance or key; names go into URLs, logs and the journal.
 const MAX_NAME: usize = 64;
@@ -66,6 +66,14 @@ pub struct HandlerWiring {
     pub timeout: Option<Duration>,
     /// Deliveries at once.
     pub concurrency: Option<u32>,
+    /// Attempts that may begin within a time, on each node.
+    pub rate: Option<Rate>,
+    /// Which order messages are delivered in.
+    pub order: Option<Order>,
+    /// What becomes of a delivery that is given up.
+    pub on_exhausted: Option<OnExhausted>,
+    /// Whether it has a breaker.
+    pub breaker: Option<bool>,
 }
 
 /// `[wiring]`: the operator's word on handlers, and what the clock publishes.
@@ -204,6 +212,10 @@ impl HandlerWiring {
             backoff: from.optional("backoff"),
             timeout,
             concurrency: from.optional("concurrency"),
+            rate: from.optional("rate"),
+            order: from.optional("order"),
+            on_exhausted: from.optional("on_exhausted"),
+            breaker: from.optional("breaker"),
         };
         for (name, value) in [
             ("max_attempts", wiring.max_attempts),

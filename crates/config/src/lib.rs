@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod breaker;
 mod config;
 mod egress;
 mod entries;
@@ -24,9 +25,11 @@ mod secret_ref;
 mod sections;
 mod size;
 mod suggest;
+mod terms;
 mod value;
 
 pub use backoff::{Backoff, ParseBackoffError};
+pub use breaker::Breaker;
 pub use config::Config;
 pub use egress::{Egress, EgressBreaker};
 pub use entries::Entry;
@@ -41,3 +44,4 @@ pub use secret::Secret;
 pub use sections::{Dispatch, Log, LogFormat, Server, Trust, TrustPolicy};
 pub use size::{ByteSize, ParseSizeError};
 pub use suggest::nearest;
+pub use terms::{OnExhausted, Order, ParseRateError, Rate};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::reader::Reader;
 use crate::value::{Raw, Setting};
-use crate::{Backoff, ByteSize};
+use crate::{Backoff, Breaker, ByteSize};
 
 /// `[server]`: the process and its HTTP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub struct Dispatch {
     pub timeout: Duration,
     /// Deliveries of one handler at once.
     pub concurrency: u32,
+    /// When a handler is no longer tried with every message.
+    pub breaker: Breaker,
 }
 
 impl Server {
@@ -121,6 +123,7 @@ impl Dispatch {
             backoff: from.get("backoff"),
             timeout: from.positive("timeout"),
             concurrency: from.at_least("concurrency", 1),
+            breaker: from.section("breaker", Breaker::read),
         }
     }
 }

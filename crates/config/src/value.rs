@@ -30,7 +30,7 @@ impl<'a> Raw<'a> {
         self.value.as_str()
     }
 
-    fn parsed<T: FromStr>(self) -> Option<T> {
+    pub(crate) fn parsed<T: FromStr>(self) -> Option<T> {
         self.text()?.parse().ok()
     }
 
@@ -128,7 +128,8 @@ impl Setting for ByteSize {
 }
 
 impl Setting for Backoff {
-    const EXPECTED: &'static str = "two durations such as \"2s..15m\", the shorter first";
+    const EXPECTED: &'static str =
+        "\"2s..15m\" (the shortest and the longest wait) or \"1s, 10s, 5m\" (each wait)";
 
     fn read(raw: Raw<'_>) -> Option<Self> {
         raw.parsed()

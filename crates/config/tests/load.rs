@@ -97,6 +97,10 @@ fn every_mistake_is_reported_at_once() {
         [dispatch]
         threads = 2
         backoff = "15m..2s"
+        [dispatch.breaker]
+        failures = 0
+        panics = 1000
+        open_for = "1s, 2s"
         [plugins.LMS]
         path = "x.so"
         [plugins.lms]
@@ -121,6 +125,11 @@ fn every_mistake_is_reported_at_once() {
         [wiring.handlers."lms.enrol"]
         max_attempts = 0
         on = ["x"]
+        backoff = "1s, 0s"
+        rate = "0/s"
+        order = "strict"
+        on_exhausted = "explode"
+        breaker = "off"
         "#,
     )
     .env("COORDINATOR__JOURNAL__MAX_SIZE", "900")
@@ -340,6 +349,7 @@ fn every_setting_that_is_read_is_documented() {
         "trust",
         "log",
         "dispatch",
+        "dispatch.breaker",
         "egress",
         "egress.breaker",
         "plugins.NAME",
@@ -354,6 +364,10 @@ fn every_setting_that_is_read_is_documented() {
             // A table within it counts once; it is looked at by itself.
             .map(|key| key.split('.').next().unwrap_or(key))
             .collect();
+        // A table within it is asked for as a whole.
+        for setting in &mut documented {
+            *setting = setting.split('.').next().unwrap();
+        }
         documented.sort_unstable();
         documented.dedup();
         // The hint for an unknown setting lists what was asked for.

@@ -1,5 +1,6 @@
 //! A handler of a plugin, as dispatch sees it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use coordinator_abi::call::{FailureMeta, HandleMeta};
 use coordinator_abi::code::{op, outcome};
 use coordinator_abi::{Outcome, SharedBytes};
 use coordinator_journal::{Delivery, HandlerSpec, NewMessage};
-use coordinator_wiring::{BoundHandler, HandlerTerms};
+use coordinator_wiring::{BoundHandler, HandlerTerms, Order};
 
 use crate::plugin::Plugin;
 use crate::port::{Port, Scope};
@@ -27,9 +28,19 @@ impl PluginHandler {
     }
 }
 
+/// A bound handler as the journal knows it, whether its plugin runs or not.
+#[must_use]
+pub fn spec(bound: &BoundHandler) -> HandlerSpec {
+    HandlerSpec {
+        lanes: BTreeSet::from([bound.lane.clone()]),
+        order: bound.terms.order == Order::Key,
+        ..HandlerSpec::new(bound.id.clone(), vec![bound.ty.clone()])
+    }
+}
+
 impl Target for PluginHandler {
     fn spec(&self) -> HandlerSpec {
-        HandlerSpec::new(self.bound.id.clone(), vec![self.bound.ty.clone()])
+        spec(&self.bound)
     }
 
     fn terms(&self) -> HandlerTerms {

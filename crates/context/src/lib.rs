@@ -12,8 +12,8 @@ mod port;
 mod publish;
 mod target;
 
-pub use coordinator_wiring::HandlerTerms;
-pub use handler::PluginHandler;
+pub use coordinator_wiring::{BreakerTerms, HandlerTerms, OnExhausted, Order, Rate};
+pub use handler::{PluginHandler, spec};
 pub use log::refresh as refresh_log_level;
 pub use plugin::{Opening, Plugin, StartError};
 pub use port::Services;

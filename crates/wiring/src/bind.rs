@@ -7,6 +7,7 @@ use coordinator_abi::manifest::Access;
 use coordinator_config::{Dispatch, HandlerWiring};
 use coordinator_message::MessageType;
 
+use crate::bound;
 use crate::finding::{Finding, Severity};
 use crate::terms::HandlerTerms;
 use crate::types::Types;
@@ -46,6 +47,8 @@ pub struct BoundHandler {
     pub doc: String,
     /// The type it takes.
     pub ty: MessageType,
+    /// The lane that messages of this type are in.
+    pub lane: String,
     /// How it is run.
     pub terms: HandlerTerms,
 }
@@ -90,10 +93,12 @@ impl Wiring {
             for message in &plugin.manifest.messages {
                 wiring.types.add(plugin.name, message, &mut findings);
             }
-            wiring.bind_handlers(plugin, defaults, overrides);
+            wiring.bind_handlers(plugin, defaults, overrides, &mut findings);
             wiring.bind_routes(plugin);
         }
         wiring.check_routes(&mut findings);
+        wiring.check_order(overrides, &mut findings);
+        wiring.check_types(&mut findings);
         wiring.check_overrides(installed, overrides, &mut findings);
         if findings
             .iter()
@@ -109,22 +114,35 @@ impl Wiring {
         plugin: &Installed<'_>,
         defaults: &Dispatch,
         overrides: &BTreeMap<String, HandlerWiring>,
+        findings: &mut Vec<Finding>,
     ) {
         for (index, handler) in (0_u32..).zip(&plugin.manifest.handlers) {
             let id = format!("{}.{}", plugin.name, handler.name);
             let operator = overrides.get(&id);
             // A malformed type was found above.
-            let Ok(ty) = handler.ty.parse() else { continue };
+            let Ok(ty) = handler.ty.parse::<MessageType>() else {
+                continue;
+            };
             if operator.is_some_and(|operator| !operator.enabled) {
                 continue;
             }
+            let terms = match HandlerTerms::of(defaults, handler, operator) {
+                Ok(terms) => terms,
+                Err(unknown) => {
+                    findings.push(bound::unknown_term(&id, &unknown));
+                    continue;
+                }
+            };
+            let known = self.types.get(&ty);
+            let lane = known.map_or_else(|| handler.ty.clone(), |known| known.lane.clone());
             self.handlers.push(BoundHandler {
                 id,
                 instance: plugin.name.to_owned(),
                 index,
                 doc: handler.doc.clone(),
                 ty,
-                terms: HandlerTerms::of(defaults, handler, operator),
+                lane,
+                terms,
             });
         }
     }

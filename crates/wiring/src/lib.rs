@@ -5,13 +5,16 @@
 #![forbid(unsafe_code)]
 
 mod bind;
+mod bound;
 mod finding;
 mod settings;
 mod terms;
 mod types;
 
+pub use coordinator_config::{OnExhausted, Order, Rate};
+
 pub use bind::{BoundHandler, BoundRoute, Installed, Wiring};
 pub use finding::{Finding, Severity};
 pub use settings::{SettingProblem, check_settings};
-pub use terms::HandlerTerms;
+pub use terms::{BreakerTerms, HandlerTerms, UnknownTerm};
 pub use types::{KnownType, SchemaMismatch, Types, ValidateError};

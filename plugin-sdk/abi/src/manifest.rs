@@ -70,15 +70,27 @@ pub struct Handler {
     /// Attempts before it is a dead letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<u32>,
-    /// First and longest backoff, in milliseconds.
+    /// First and longest backoff, in milliseconds; of a list, the shortest and the longest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff_ms: Option<(u64, u64)>,
     /// Time for one attempt, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// The waits one after the other, in milliseconds; empty if they double.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backoff_waits_ms: Vec<u64>,
     /// So many at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// So many attempts may begin within so many milliseconds, on each node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<(u32, u64)>,
+    /// `key` or `none`: which order messages are delivered in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// `dead-letter`, `hold-key` or `dead-letter-key`: what becomes of a delivery that is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_exhausted: Option<String>,
 }
 
 /// One route.

@@ -1,4 +1,4 @@
-//! Durations and sizes in attributes: `"30s"`, `"2s..15m"`, `"64KiB"`.
+//! Durations, rates and sizes in attributes: `"30s"`, `"2s..15m"`, `"100/s"`, `"64KiB"`.
 
 use syn::LitStr;
 
@@ -12,18 +12,79 @@ pub(crate) fn millis(literal: &LitStr) -> syn::Result<u64> {
     })
 }
 
-/// Both ends of `"2s..15m"`, in milliseconds.
-pub(crate) fn range_millis(literal: &LitStr) -> syn::Result<(u64, u64)> {
+/// Waits between attempts.
+pub(crate) enum Backoff {
+    /// The first one, doubled up to the longest.
+    Range(u64, u64),
+    /// Each by itself.
+    List(Vec<u64>),
+}
+
+impl Backoff {
+    /// The shortest and the longest wait.
+    pub(crate) fn ends(&self) -> (u64, u64) {
+        match self {
+            Self::Range(min, max) => (*min, *max),
+            Self::List(waits) => {
+                let (min, max) = (waits.iter().min(), waits.iter().max());
+                (min.copied().unwrap_or(0), max.copied().unwrap_or(0))
+            }
+        }
+    }
+
+    /// Each wait, if they are listed.
+    pub(crate) fn waits(&self) -> &[u64] {
+        match self {
+            Self::Range(..) => &[],
+            Self::List(waits) => waits,
+        }
+    }
+}
+
+/// `"2s..15m"`, or 2 to 64 waits such as `"1s, 10s, 5m"`, in milliseconds.
+pub(crate) fn backoff(literal: &LitStr) -> syn::Result<Backoff> {
     let text = literal.value();
-    text.split_once("..")
-        .and_then(|(from, to)| Some((parse_millis(from)?, parse_millis(to)?)))
-        .filter(|(from, to)| 0 < *from && from <= to)
-        .ok_or_else(|| {
-            syn::Error::new(
-                literal.span(),
-                "expected the shortest and the longest backoff, such as \"2s..15m\"",
-            )
-        })
+    let read = match text.split_once("..") {
+        Some((from, to)) => parse_millis(from)
+            .zip(parse_millis(to))
+            .filter(|(from, to)| 0 < *from && from <= to)
+            .map(|(from, to)| Backoff::Range(from, to)),
+        None => text
+            .split(',')
+            .map(|wait| parse_millis(wait).filter(|wait| *wait > 0))
+            .collect::<Option<Vec<_>>>()
+            .filter(|waits| (2..=64).contains(&waits.len()))
+            .map(Backoff::List),
+    };
+    read.ok_or_else(|| {
+        syn::Error::new(
+            literal.span(),
+            "expected the shortest and the longest backoff, such as \"2s..15m\", or each one, such as \"1s, 10s, 5m\"",
+        )
+    })
+}
+
+/// `"100/s"`, `"30/m"` or `"1000/h"`: how many, and in how many milliseconds.
+pub(crate) fn rate(literal: &LitStr) -> syn::Result<(u32, u64)> {
+    let text = literal.value();
+    let read = text.split_once('/').and_then(|(count, unit)| {
+        let unit = match unit.trim() {
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        let count = count.trim().parse::<u32>().ok();
+        count
+            .filter(|count| (1..=100_000).contains(count))
+            .map(|count| (count, unit))
+    });
+    read.ok_or_else(|| {
+        syn::Error::new(
+            literal.span(),
+            "expected a number from 1 to 100000 and a time, such as \"100/s\", \"30/m\" or \"1000/h\"",
+        )
+    })
 }
 
 /// Bytes of `"64KiB"`, `"1MiB"` or `"512"`.

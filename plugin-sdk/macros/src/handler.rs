@@ -2,12 +2,12 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Attribute, Error, Ident, ImplItemFn, LitInt, LitStr, Meta, Result, Type};
+use syn::{Attribute, Error, Ident, ImplItemFn, Result, Type};
 
-use crate::{docs, duration, options, row, signature};
+use crate::terms::Terms;
+use crate::{docs, row, signature};
 
 const TAKES: &str = "`&self`, `ctx: &Context`, and one message";
-const OPTIONS: [&str; 4] = ["max_attempts", "backoff", "timeout", "concurrency"];
 
 pub(crate) struct Handler {
     function: Ident,
@@ -15,14 +15,6 @@ pub(crate) struct Handler {
     answer: Span,
     doc: String,
     terms: Terms,
-}
-
-#[derive(Default)]
-struct Terms {
-    max_attempts: Option<u32>,
-    backoff_ms: Option<(u64, u64)>,
-    timeout_ms: Option<u64>,
-    concurrency: Option<u32>,
 }
 
 impl Handler {
@@ -55,19 +47,13 @@ impl Handler {
             ..
         } = self;
         let name = function.to_string();
-        let max_attempts = option(terms.max_attempts.map(|n| quote!(#n)));
-        let backoff = option(terms.backoff_ms.map(|(min, max)| quote!((#min, #max))));
-        let timeout = option(terms.timeout_ms.map(|n| quote!(#n)));
-        let concurrency = option(terms.concurrency.map(|n| quote!(#n)));
+        let terms = terms.describe();
         quote! {
             ::coordinator_sdk::__private::manifest::Handler {
                 name: #name.into(),
                 doc: #doc.into(),
                 ty: <#message as ::coordinator_sdk::Message>::TYPE.into(),
-                max_attempts: #max_attempts,
-                backoff_ms: #backoff,
-                timeout_ms: #timeout,
-                concurrency: #concurrency,
+                #terms
             }
         }
     }
@@ -95,46 +81,5 @@ impl Handler {
         };
         let call = quote_spanned!(self.answer=> self.#function(ctx, #payload).await);
         quote!(#index => #call)
-    }
-}
-
-impl Terms {
-    fn read(attribute: &Attribute) -> Result<Self> {
-        let mut terms = Self::default();
-        if matches!(attribute.meta, Meta::Path(_)) {
-            return Ok(terms);
-        }
-        attribute.parse_nested_meta(|meta| {
-            let positive = |literal: LitInt| match literal.base10_parse::<u32>() {
-                Ok(n) if n > 0 => Ok(n),
-                _ => Err(Error::new(
-                    literal.span(),
-                    "expected a whole number above zero",
-                )),
-            };
-            match meta.path.get_ident().map(ToString::to_string).as_deref() {
-                Some("max_attempts") => {
-                    terms.max_attempts = Some(positive(meta.value()?.parse()?)?)
-                }
-                Some("concurrency") => terms.concurrency = Some(positive(meta.value()?.parse()?)?),
-                Some("timeout") => {
-                    terms.timeout_ms = Some(duration::millis(&meta.value()?.parse::<LitStr>()?)?)
-                }
-                Some("backoff") => {
-                    terms.backoff_ms =
-                        Some(duration::range_millis(&meta.value()?.parse::<LitStr>()?)?);
-                }
-                _ => return Err(options::unknown(&meta, "handler option", &OPTIONS)),
-            }
-            Ok(())
-        })?;
-        Ok(terms)
-    }
-}
-
-fn option(value: Option<TokenStream>) -> TokenStream {
-    match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None),
     }
 }

@@ -17,6 +17,7 @@ mod route;
 mod row;
 mod settings;
 mod signature;
+mod terms;
 
 use proc_macro::TokenStream;
 use syn::parse_macro_input;
@@ -27,7 +28,9 @@ use syn::parse_macro_input;
 ///
 /// - `#[start] async fn start(settings: S, ctx: &Context) -> Result<Self, StartError>`
 /// - `#[handler] async fn name(&self, ctx: &Context, message: M) -> Result<(), HandlerError>`, with the options
-///   `max_attempts = 8`, `backoff = "2s..15m"`, `timeout = "30s"`, `concurrency = 16`
+///   `max_attempts = 8`, `backoff = "2s..15m"` (or `"1s, 10s, 5m"`), `timeout = "30s"`, `concurrency = 16`,
+///   `rate = "100/s"` (on each node), `order = "key"`, and with it `on_exhausted = "dead-letter"`, `"hold-key"` or
+///   `"dead-letter-key"`
 /// - `#[route(post, "/path", ACCESS)] async fn name(&self, ctx: &Context, request: R) -> Result<Response, RouteError>`
 ///   where `R` is `Request` or `Json<T>` (or is left out), ACCESS is `verify = SCHEME(setting, key = literal)`,
 ///   `auth = public` or `auth = key("scope")`, and the option `body_limit = "64KiB"` may follow
