@@ -70,6 +70,7 @@ impl Builder {
     pub fn patient(self) -> Self {
         self.config(
             "[wiring.handlers.\"lms.enrol\"]\nbackoff = \"100ms..300ms\"\nmax_attempts = 100000\n\
+             [dispatch.breaker]\nopen_for = \"50ms..100ms\"\n\
              [egress.breaker]\nopen_for = \"50ms\"\nopen_max = \"100ms\"",
         )
     }

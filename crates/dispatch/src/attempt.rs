@@ -8,6 +8,7 @@ use coordinator_journal::{Clock, Delivery, Failure, Settle, Verdict};
 use coordinator_message::Timestamp;
 use tracing::{debug, error, warn};
 
+use crate::breaker::Tried;
 use crate::call::call;
 use crate::handler::Handler;
 use crate::settling::SettleFront;
@@ -22,10 +23,20 @@ pub(crate) struct Surroundings {
 }
 
 /// Runs one attempt to its end. Returns when the verdict is in the settle front, which bounds how many wait there.
-pub(crate) async fn attempt(handler: Arc<Handler>, delivery: Delivery, around: Arc<Surroundings>) {
+pub(crate) async fn attempt(
+    handler: Arc<Handler>,
+    delivery: Delivery,
+    probe: bool,
+    around: Arc<Surroundings>,
+) {
     let started = around.clock.now();
     let begun = Instant::now();
     let answer = call(&handler, &delivery, &around.observer).await;
+    let (name, id) = (handler.id(), delivery.message.id);
+    let tried = tried(&answer);
+    handler
+        .guard
+        .ended(name, probe, tried, id, &*around.observer);
     let ended = Ended {
         answer: tidied(answer, &around.redact),
         started,
@@ -41,13 +52,26 @@ pub(crate) async fn attempt(handler: Arc<Handler>, delivery: Delivery, around: A
         outcome: outcome(&verdict),
         ran,
     });
-    around
-        .settles
-        .send(Settle {
-            token: delivery.token,
-            verdict,
-        })
-        .await;
+    let places = Arc::clone(&handler.unsettled);
+    let Ok(place) = places.acquire_owned().await else {
+        // Nobody closes it.
+        return;
+    };
+    let settle = Settle {
+        token: delivery.token,
+        verdict,
+    };
+    around.settles.send(settle, place).await;
+}
+
+/// What an answer says of the handler, for its breaker.
+fn tried(answer: &Answer) -> Tried {
+    match answer {
+        Answer::Replied(Reply::Ack { .. }) => Tried::Succeeded,
+        Answer::Replied(Reply::Retry { .. }) | Answer::TimedOut { .. } => Tried::Failed,
+        Answer::Replied(Reply::Panicked { .. }) => Tried::Panicked,
+        Answer::Replied(Reply::Dead { .. } | Reply::Deferred { .. }) => Tried::Neither,
+    }
 }
 
 fn tidied(answer: Answer, redact: &Redact) -> Answer {
@@ -118,16 +142,32 @@ fn report(
             debug!(outcome = "released", "handler `{name}` gives `{id}` back")
         }
         Verdict::Dead { failure } | Verdict::DeadKey { failure } | Verdict::Park { failure } => {
+            let (outcome, end) = end(verdict);
             error!(
-                outcome = "dead",
+                outcome,
                 ran_ms,
                 error.type = kind(failure),
                 error = first(failure),
                 error.chain = ?failure.chain,
-                "handler `{name}` gave up on `{id}` after attempt {}: dead letter",
+                "handler `{name}` gave up on `{id}` after attempt {}: {end}",
                 delivery.attempt,
             );
         }
+    }
+}
+
+/// What becomes of a delivery that is given up.
+fn end(verdict: &Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Park { .. } => (
+            "parked",
+            "parked, and its ordering key waits until it is replayed or discarded",
+        ),
+        Verdict::DeadKey { .. } => (
+            "dead",
+            "dead letter, with what waits behind it for its ordering key",
+        ),
+        _ => ("dead", "dead letter"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coordinator_context::{HandlerTerms, Reply};
+use coordinator_context::{HandlerTerms, OnExhausted, Order, Reply};
 use coordinator_journal::{Delivery, Failure, FailureKind, Verdict};
 use coordinator_message::Timestamp;
 use rand::{Rng, RngExt};
@@ -38,7 +38,8 @@ pub struct Ended {
 ///
 /// An ack is an ack, a refusal is a dead letter at once, and what was deferred is given back uncounted. Everything else is retried until `terms.max_attempts`
 /// attempts were made, or `terms.max_crashes` of them panicked: such a message may take the host down next time.
-/// The backoff is exponential with full jitter; the other side's `Retry-After` goes before it, clamped to
+/// What is given up is a dead letter, unless the handler keeps order and its terms say what that means for the key.
+/// The backoff is exponential with full jitter, or from a list; the other side's `Retry-After` goes before it, clamped to
 /// `terms.backoff_max`.
 pub fn decide<R: Rng + ?Sized>(
     terms: &HandlerTerms,
@@ -68,16 +69,36 @@ pub fn decide<R: Rng + ?Sized>(
     let crashed_out =
         kind == FailureKind::Panic && delivery.crashes.saturating_add(1) >= terms.max_crashes;
     if kind == FailureKind::Refused || crashed_out || delivery.attempt >= terms.max_attempts {
-        return Verdict::Dead { failure };
+        return given_up(terms, delivery, failure);
     }
     let backoff = match after {
         Some(asked) => asked.max(BACKOFF_FLOOR).min(terms.backoff_max),
-        None => jittered(terms, delivery.attempt, rng),
+        None if terms.backoff_waits.is_empty() => doubled(terms, delivery.attempt, rng),
+        None => listed(&terms.backoff_waits, delivery.attempt, rng),
     };
     Verdict::Retry {
         due: now.after(backoff),
         failure,
     }
+}
+
+/// A delivery that is not tried again.
+fn given_up(terms: &HandlerTerms, delivery: &Delivery, failure: Failure) -> Verdict {
+    let ordered = terms.order == Order::Key && delivery.message.key.is_some();
+    match terms.on_exhausted {
+        OnExhausted::HoldKey if ordered => Verdict::Park { failure },
+        OnExhausted::DeadLetterKey if ordered => Verdict::DeadKey { failure },
+        _ => Verdict::Dead { failure },
+    }
+}
+
+/// The wait of this attempt, of which the last is repeated, and up to a tenth of it more.
+fn listed<R: Rng + ?Sized>(waits: &[Duration], attempt: u32, rng: &mut R) -> Duration {
+    let index = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+    let wait = waits.get(index).or(waits.last()).copied();
+    let wait = wait.unwrap_or_default().max(BACKOFF_FLOOR);
+    let tenth = u64::try_from(wait.as_millis() / 10).unwrap_or(u64::MAX);
+    wait.saturating_add(Duration::from_millis(rng.random_range(0..=tenth)))
 }
 
 /// `after`, and up to a quarter of it more: what waits for one breaker must not come back in one instant.
@@ -89,7 +110,7 @@ fn spread<R: Rng + ?Sized>(after: Duration, rng: &mut R) -> Duration {
 
 /// Uniform between zero and `min(backoff_max, backoff_min * 2^(attempt - 1))`, but not below [`BACKOFF_FLOOR`].
 /// ("Full jitter" of <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.)
-fn jittered<R: Rng + ?Sized>(terms: &HandlerTerms, attempt: u32, rng: &mut R) -> Duration {
+fn doubled<R: Rng + ?Sized>(terms: &HandlerTerms, attempt: u32, rng: &mut R) -> Duration {
     let doublings = attempt.saturating_sub(1);
     let longest = terms
         .backoff_min

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coordinator_context::Target;
-use coordinator_journal::{Deliveries, Journal, JournalError};
+use coordinator_journal::{Clock, Deliveries, Journal, JournalError};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::info;
@@ -15,6 +15,7 @@ use tracing::info;
 use crate::attempt::Surroundings;
 use crate::handler::Handler;
 use crate::phase::Phase;
+use crate::sampling::Sampling;
 use crate::settling::Settler;
 use crate::slots::Slots;
 use crate::threads::{Feed, Reactor, start_feed};
@@ -25,6 +26,7 @@ use crate::{DispatchOptions, HandlerStatus};
 pub struct Dispatcher {
     handlers: Vec<Arc<Handler>>,
     phases: watch::Sender<Phase>,
+    clock: Arc<dyn Clock>,
     works: Mutex<Option<Works>>,
 }
 
@@ -95,33 +97,31 @@ impl Dispatcher {
         let opened = open(&*journal, targets).await?;
         let (phases, phase) = watch::channel(Phase::Serving);
         let reactor = Reactor::start(options.threads.max(DispatchOptions::MIN_THREADS))?;
-        let (settles, settler) = Settler::start(reactor.handle(), journal, phase.clone());
+        let (settles, settler) =
+            Settler::start(reactor.handle(), Arc::clone(&journal), phase.clone());
         let handlers: Vec<_> = opened
             .iter()
             .map(|(handler, _)| Arc::clone(handler))
             .collect();
         let watchdog = Watchdog::start(handlers.clone(), Arc::clone(&options.observer))?;
+        // The first look comes before anything runs: what an operator has paused is paused from the start.
+        Sampling::start(&options, &reactor, journal, handlers.clone(), phase.clone()).await;
+        let clock = Arc::clone(&options.clock);
         let around = Arc::new(Surroundings {
             clock: options.clock,
             redact: options.redact,
             observer: options.observer,
             settles,
         });
-        let mut feeds = Vec::with_capacity(opened.len());
-        for (handler, deliveries) in opened {
-            let slots = Slots::new(
-                Arc::clone(&handler),
-                Arc::clone(&around),
-                options.max_in_memory,
-            );
-            feeds.push(start_feed(
-                &reactor,
-                handler,
-                deliveries,
-                slots,
-                phase.clone(),
-            )?);
-        }
+        let start = |(handler, deliveries): Opened| {
+            let most = options.max_in_memory;
+            let slots = Slots::new(Arc::clone(&handler), Arc::clone(&around), most);
+            start_feed(&reactor, handler, deliveries, slots, phase.clone())
+        };
+        let feeds = opened
+            .into_iter()
+            .map(start)
+            .collect::<Result<_, io::Error>>()?;
         let works = Works {
             reactor,
             feeds,
@@ -131,6 +131,7 @@ impl Dispatcher {
         Ok(Self {
             handlers,
             phases,
+            clock,
             works: Mutex::new(Some(works)),
         })
     }
@@ -138,13 +139,17 @@ impl Dispatcher {
     /// Every handler and what it is doing, in the order of the targets.
     #[must_use]
     pub fn handlers(&self) -> Vec<HandlerStatus> {
+        let now = self.clock.now();
         self.handlers
             .iter()
-            .map(|handler| handler.status())
+            .map(|handler| handler.status(now))
             .collect()
     }
 
-    /// Takes no new deliveries for this handler; what runs is finished. Not durable: a restart resumes it.
+    /// Takes no new deliveries for this handler; what runs is finished, and what waits goes back to the journal.
+    ///
+    /// This is about this node and until it ends. What an operator wants goes to [`Journal::control`] first, which every
+    /// node follows and no restart forgets; this makes it felt here at once.
     ///
     /// # Errors
     ///
@@ -155,7 +160,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Takes deliveries again. A stuck handler goes on by itself once its thread comes back.
+    /// Takes deliveries again; see [`Self::pause`]. A stuck handler goes on by itself once its thread comes back.
     ///
     /// # Errors
     ///

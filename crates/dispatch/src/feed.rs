@@ -47,7 +47,7 @@ pub(crate) async fn feed(
                     slots.take(deliveries);
                     break;
                 }
-                () = slots.ended() => if room == 0 { break },
+                () = slots.progress() => if room == 0 { break },
             }
         }
     }
@@ -63,7 +63,7 @@ async fn finish(mut slots: Slots, phases: &mut watch::Receiver<Phase>) -> Fed {
         tokio::select! {
             biased;
             () = &mut cancelling => break,
-            () = slots.ended() => {}
+            () = slots.progress() => {}
         }
     }
     let cancelled = slots.running();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coordinator_journal::FailureKind;
+use coordinator_journal::{FailureKind, Stats};
 use coordinator_message::MessageType;
 
 /// Is told of every attempt. Called on the dispatch runtime: it must return at once.
@@ -12,6 +12,21 @@ pub trait Observer: Send + Sync + 'static {
 
     /// A handler began to block its thread beyond its timeout (`true`), or gave the thread back (`false`).
     fn stuck(&self, handler: &str, stuck: bool);
+
+    /// The breaker of a handler opened or closed.
+    fn breaker(&self, _handler: &str, _state: BreakerState) {}
+
+    /// How much there is to do, a few times a minute.
+    fn sampled(&self, _stats: &Stats) {}
+}
+
+/// State of a breaker, as it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Everything is tried.
+    Closed,
+    /// Nothing is tried but now and then a probe.
+    Open,
 }
 
 /// One attempt that ended. Every field is bounded, so each may be a label.

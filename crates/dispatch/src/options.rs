@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use coordinator_journal::{Clock, SystemClock};
 
@@ -16,8 +17,11 @@ pub struct DispatchOptions {
     /// Threads of the dispatch runtime, which drives timers and sockets; at least [`Self::MIN_THREADS`]. Each
     /// handler has a thread of its own beside them.
     pub threads: usize,
-    /// Deliveries of one handler that may wait in memory for a slot. While that many wait, no more are taken.
+    /// Retries of one handler that may wait in memory for a slot. What is due beyond that goes back to the journal, so
+    /// that first tries find their way.
     pub max_in_memory: usize,
+    /// Between two looks at how much there is to do, and at what operators did on other nodes.
+    pub sample_every: Duration,
     /// The wall clock: the journal's own, since it decides by it what is due.
     pub clock: Arc<dyn Clock>,
     /// Applied to every entry of every error chain.
@@ -37,6 +41,7 @@ impl Default for DispatchOptions {
         Self {
             threads: Self::MIN_THREADS,
             max_in_memory: 256,
+            sample_every: Duration::from_secs(5),
             clock: Arc::new(SystemClock),
             redact: Arc::new(str::to_owned),
             observer: Arc::new(()),

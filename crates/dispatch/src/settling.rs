@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use coordinator_journal::{Journal, Settle, SettleOutcome};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::{debug, warn};
@@ -21,9 +21,15 @@ const MAX_WAITING: usize = 4096;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// A verdict, and its place among those of its handler, which comes free when it is written.
+struct Queued {
+    settle: Settle,
+    _place: OwnedSemaphorePermit,
+}
+
 /// Where attempts leave their verdicts.
 pub(crate) struct SettleFront {
-    intake: mpsc::Sender<Settle>,
+    intake: mpsc::Sender<Queued>,
     unsettled: Arc<AtomicUsize>,
 }
 
@@ -35,13 +41,17 @@ pub(crate) struct Settler {
 
 impl SettleFront {
     /// Leaves a verdict; waits while the front is full.
-    pub(crate) async fn send(&self, settle: Settle) {
+    pub(crate) async fn send(&self, settle: Settle, place: OwnedSemaphorePermit) {
         self.unsettled.fetch_add(1, Ordering::Relaxed);
-        if let Err(mpsc::error::SendError(settle)) = self.intake.send(settle).await {
+        let queued = Queued {
+            settle,
+            _place: place,
+        };
+        if let Err(mpsc::error::SendError(late)) = self.intake.send(queued).await {
+            let handler = &*late.settle.token.handler;
             debug!(
-                handler.name = &*settle.token.handler,
-                "a verdict came after the end: `{}` gets that delivery again after the next start",
-                settle.token.handler,
+                handler.name = handler,
+                "a verdict came after the end: `{handler}` gets that delivery again after the next start",
             );
         }
     }
@@ -88,10 +98,10 @@ impl Settler {
 
 struct Writer {
     journal: Arc<dyn Journal>,
-    verdicts: mpsc::Receiver<Settle>,
+    verdicts: mpsc::Receiver<Queued>,
     phases: watch::Receiver<Phase>,
     /// Taken in, not written yet. Never longer than [`MAX_BATCH`].
-    queue: Vec<Settle>,
+    queue: Vec<Queued>,
     /// Verdicts of the next write, at most.
     batch: usize,
     unsettled: Arc<AtomicUsize>,
@@ -122,9 +132,9 @@ impl Writer {
             return self.verdicts.recv_many(&mut self.queue, MAX_BATCH).await > 0;
         }
         while self.queue.len() < MAX_BATCH
-            && let Ok(settle) = self.verdicts.try_recv()
+            && let Ok(queued) = self.verdicts.try_recv()
         {
-            self.queue.push(settle);
+            self.queue.push(queued);
         }
         true
     }
@@ -133,10 +143,11 @@ impl Writer {
     /// as large: should the engine refuse one verdict for ever, the others still get through beside it.
     async fn write(&mut self) -> bool {
         let size = self.batch.min(self.queue.len());
-        match self.journal.settle(self.queue[..size].to_vec()).await {
+        let batch = self.queue[..size].iter().map(|one| one.settle.clone());
+        match self.journal.settle(batch.collect()).await {
             Ok(outcomes) => {
-                for (settle, outcome) in self.queue.drain(..size).zip(outcomes) {
-                    report(&settle, outcome);
+                for (queued, outcome) in self.queue.drain(..size).zip(outcomes) {
+                    report(&queued.settle, outcome);
                 }
                 self.unsettled.fetch_sub(size, Ordering::Relaxed);
                 self.batch = (self.batch * 2).min(MAX_BATCH);

@@ -1,7 +1,6 @@
 //! Is it alive, is it ready, how is it.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use coordinator_telemetry::metric::{self, HandlerLoad};
 use serde::Serialize;
 use serde_json::json;
 
@@ -62,18 +61,6 @@ pub(crate) async fn health(state: web::Data<State>) -> HttpResponse {
 
 /// The Prometheus page.
 pub(crate) async fn metrics(state: web::Data<State>) -> HttpResponse {
-    if let Ok(stats) = state.publisher.journal().stats().await {
-        metric::journal_size(stats.size);
-        for handler in stats.handlers {
-            let load = HandlerLoad {
-                lag: handler.lag,
-                running: handler.running,
-                retrying: handler.retrying,
-                dead: handler.dead,
-            };
-            metric::handler_load(&handler.handler, load);
-        }
-    }
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body((state.metrics)())
@@ -115,6 +102,8 @@ async fn checks(state: &State) -> Vec<Check> {
             "stuck" => {
                 "it blocks its thread longer than its timeout; it is paused until the thread returns"
             }
+            "open" => "so much failed that it is not tried for a while; its deliveries wait",
+            "half-open" => "one delivery is tried after it failed; the others wait",
             _ => "paused by an operator",
         };
         checks.push(Check {

@@ -63,8 +63,10 @@ pub trait Handlers: Send + Sync + 'static {
 pub struct HandlerView {
     /// `instance.handler`.
     pub id: String,
-    /// `running`, `paused` or `stuck`.
+    /// `running`, `paused`, `stuck`, or, of its breaker, `open` or `half-open`.
     pub state: &'static str,
+    /// Until when its breaker is open.
+    pub open_until: Option<Timestamp>,
     /// How it is run.
     pub terms: HandlerTerms,
 }

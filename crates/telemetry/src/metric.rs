@@ -2,18 +2,17 @@
 //!
 //! Labels are bounded: types that are known, handlers, routes (patterns), plugins. Never an id.
 
+mod load;
+
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+pub use load::{HandlerLoad, JournalLoad, handler_breaker, handler_load, journal_load};
+
 const MESSAGES_PUBLISHED: &str = "coordinator_messages_published_total";
 const DELIVERIES: &str = "coordinator_deliveries_total";
 const DELIVERY_SECONDS: &str = "coordinator_delivery_duration_seconds";
-const HANDLER_LAG: &str = "coordinator_handler_lag_messages";
-const HANDLER_RUNNING: &str = "coordinator_handler_running_deliveries";
-const HANDLER_RETRYING: &str = "coordinator_handler_retrying_deliveries";
-const HANDLER_DEAD: &str = "coordinator_handler_dead_letters";
-const JOURNAL_SIZE: &str = "coordinator_journal_size_bytes";
 const HTTP_REQUESTS: &str = "coordinator_http_requests_total";
 const HTTP_SECONDS: &str = "coordinator_http_request_duration_seconds";
 const PLUGIN_STATE: &str = "coordinator_plugin_state";
@@ -43,6 +42,8 @@ pub enum DeliveryOutcome {
     Acked,
     /// To be tried again.
     Retried,
+    /// Given up, and holding its ordering key.
+    Parked,
     /// Given up.
     Dead,
 }
@@ -79,19 +80,6 @@ pub enum EgressOutcome {
     Open,
 }
 
-/// Numbers of one handler at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct HandlerLoad {
-    /// Messages between the newest and the last settled one.
-    pub lag: u64,
-    /// Deliveries that run now.
-    pub running: u64,
-    /// Deliveries that wait for their next attempt.
-    pub retrying: u64,
-    /// Dead letters that are kept.
-    pub dead: u64,
-}
-
 impl PublishOutcome {
     fn label(self) -> &'static str {
         match self {
@@ -107,6 +95,7 @@ impl DeliveryOutcome {
         match self {
             Self::Acked => "acked",
             Self::Retried => "retried",
+            Self::Parked => "parked",
             Self::Dead => "dead",
         }
     }
@@ -162,23 +151,6 @@ pub fn delivery(handler: &str, outcome: DeliveryOutcome, took: Duration) {
         1,
     );
     raw::observe(DELIVERY_SECONDS, [("handler", handler)], took.as_secs_f64());
-}
-
-/// Shows how much a handler has to do.
-pub fn handler_load(handler: &str, load: HandlerLoad) {
-    for (name, value) in [
-        (HANDLER_LAG, load.lag),
-        (HANDLER_RUNNING, load.running),
-        (HANDLER_RETRYING, load.retrying),
-        (HANDLER_DEAD, load.dead),
-    ] {
-        raw::set(name, [("handler", handler)], value);
-    }
-}
-
-/// Shows the journal's size on disk.
-pub fn journal_size(bytes: u64) {
-    raw::set(JOURNAL_SIZE, [], bytes);
 }
 
 /// Counts a request by its route's pattern (not its path), method and class of status.
@@ -251,17 +223,7 @@ fn describe() {
     );
     metrics::describe_counter!(DELIVERIES, "Attempts of deliveries by handler and outcome.");
     metrics::describe_histogram!(DELIVERY_SECONDS, "Duration of an attempt.");
-    metrics::describe_gauge!(
-        HANDLER_LAG,
-        "Messages between the newest and the last settled."
-    );
-    metrics::describe_gauge!(HANDLER_RUNNING, "Deliveries that run now.");
-    metrics::describe_gauge!(
-        HANDLER_RETRYING,
-        "Deliveries that wait for their next attempt."
-    );
-    metrics::describe_gauge!(HANDLER_DEAD, "Dead letters that are kept.");
-    metrics::describe_gauge!(JOURNAL_SIZE, "Size of the journal on disk.");
+    load::describe();
     metrics::describe_counter!(
         HTTP_REQUESTS,
         "Requests by route, method and class of status."
@@ -336,10 +298,15 @@ mod tests {
                 "lms.enrol",
                 HandlerLoad {
                     lag: 7,
+                    oldest: Duration::from_secs(90),
                     ..HandlerLoad::default()
                 },
             );
-            journal_size(4096);
+            handler_breaker("lms.enrol", true);
+            journal_load(JournalLoad {
+                size: 4096,
+                ..JournalLoad::default()
+            });
             http_request("/lms/charges", "BREW", 503, Duration::from_millis(2));
             plugin_state("lms", PluginState::Ready);
             egress_request("lms", EgressOutcome::Forbidden);
@@ -349,6 +316,8 @@ mod tests {
             r#"coordinator_deliveries_total{handler="lms.enrol",outcome="retried"} 1"#,
             r#"coordinator_delivery_duration_seconds_bucket{handler="lms.enrol",le="0.05"} 1"#,
             r#"coordinator_handler_lag_messages{handler="lms.enrol"} 7"#,
+            r#"coordinator_handler_oldest_seconds{handler="lms.enrol"} 90"#,
+            r#"coordinator_handler_breaker_open{handler="lms.enrol"} 1"#,
             "coordinator_journal_size_bytes 4096",
             r#"coordinator_http_requests_total{route="/lms/charges",method="other",status="5xx"} 1"#,
             r#"coordinator_plugin_state{plugin="lms",state="ready"} 1"#,

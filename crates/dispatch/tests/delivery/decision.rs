@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coordinator_context::{HandlerTerms, Reply};
+use coordinator_context::{HandlerTerms, OnExhausted, Order, Reply};
 use coordinator_dispatch::{Answer, BACKOFF_FLOOR, Ended, decide};
 use coordinator_journal::{Delivery, FailureKind, Token, Verdict};
 use coordinator_message::{Envelope, MessageId, Timestamp};
@@ -187,6 +187,78 @@ fn a_timeout_is_retried_as_such() {
         death(&decided(&delivery(5, 0), late(), 1)),
         FailureKind::Timeout
     );
+}
+
+#[test]
+fn listed_waits_follow_each_other_and_the_last_is_repeated() {
+    let seconds = |seconds: &[u64]| seconds.iter().copied().map(Duration::from_secs).collect();
+    let terms = HandlerTerms {
+        max_attempts: 100,
+        backoff_min: Duration::from_secs(1),
+        backoff_max: Duration::from_secs(300),
+        backoff_waits: seconds(&[1, 10, 300]),
+        ..terms()
+    };
+    for (attempt, wait) in [(1, 1), (2, 10), (3, 300), (4, 300), (99, 300)] {
+        for seed in 0..50 {
+            let ended = Ended {
+                answer: busy(None),
+                started: NOW,
+                ran: Duration::ZERO,
+            };
+            let mut rng = StdRng::seed_from_u64(seed);
+            let verdict = decide(&terms, &delivery(attempt, 0), ended, NOW, &mut rng);
+            let wait = Duration::from_secs(wait);
+            assert!((wait..=wait + wait / 10).contains(&backoff(&verdict)));
+        }
+    }
+}
+
+/// What becomes of a message with or without a key that is refused, of a handler with these terms.
+fn refused(order: Order, on_exhausted: OnExhausted, key: Option<&str>) -> Verdict {
+    let terms = HandlerTerms {
+        order,
+        on_exhausted,
+        ..terms()
+    };
+    let mut delivery = delivery(1, 0);
+    let mut message = Envelope::clone(&delivery.message);
+    message.key = key.map(str::to_owned);
+    delivery.message = Arc::new(message);
+    let ended = Ended {
+        answer: Answer::Replied(Reply::Dead {
+            chain: vec!["no such course".to_owned()],
+        }),
+        started: NOW,
+        ran: Duration::ZERO,
+    };
+    decide(&terms, &delivery, ended, NOW, &mut StdRng::seed_from_u64(1))
+}
+
+#[test]
+fn with_order_the_terms_say_what_a_message_that_is_given_up_means_for_its_key() {
+    let keyed = |on_exhausted| refused(Order::Key, on_exhausted, Some("order-7"));
+    assert!(matches!(
+        keyed(OnExhausted::DeadLetter),
+        Verdict::Dead { .. }
+    ));
+    assert!(matches!(keyed(OnExhausted::HoldKey), Verdict::Park { .. }));
+    assert!(matches!(
+        keyed(OnExhausted::DeadLetterKey),
+        Verdict::DeadKey { .. }
+    ));
+}
+
+#[test]
+fn without_order_or_key_a_message_that_is_given_up_is_a_dead_letter() {
+    for end in [OnExhausted::HoldKey, OnExhausted::DeadLetterKey] {
+        for verdict in [
+            refused(Order::None, end, Some("order-7")),
+            refused(Order::Key, end, None),
+        ] {
+            assert!(matches!(verdict, Verdict::Dead { .. }), "{verdict:?}");
+        }
+    }
 }
 
 #[test]

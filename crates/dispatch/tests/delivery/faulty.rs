@@ -12,13 +12,15 @@ use coordinator_journal::{
 };
 use coordinator_message::{MessageId, Timestamp};
 
-/// A journal whose `settle` fails on demand. All else is the real one's.
+/// A journal whose `settle` fails on demand, and which another node may pause. All else is the real one's.
 pub(crate) struct Faulty {
     real: Arc<dyn Journal>,
     /// Every settle fails.
     pub(crate) down: AtomicBool,
     /// A batch that settles this log position fails; 0 is none.
     pub(crate) refused: AtomicU64,
+    /// What another node paused.
+    pub(crate) paused: AtomicBool,
     /// Settles that failed.
     pub(crate) failures: AtomicUsize,
 }
@@ -29,6 +31,7 @@ impl Faulty {
             real: Arc::clone(real),
             down: AtomicBool::new(false),
             refused: AtomicU64::new(0),
+            paused: AtomicBool::new(false),
             failures: AtomicUsize::new(0),
         })
     }
@@ -112,7 +115,11 @@ impl Journal for Faulty {
     }
 
     async fn stats(&self) -> Result<Stats, JournalError> {
-        self.real.stats().await
+        let mut stats = self.real.stats().await?;
+        for handler in &mut stats.handlers {
+            handler.paused |= self.paused.load(Ordering::SeqCst);
+        }
+        Ok(stats)
     }
 
     async fn maintain(&self) -> Result<(), JournalError> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use coordinator_context::{HandlerTerms, Reply, Running, Target};
+use coordinator_context::{HandlerTerms, Order, Reply, Running, Target};
 use coordinator_dispatch::{DispatchOptions, Dispatcher, HandlerState, HandlerStatus};
 use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
 use coordinator_journal::{
@@ -134,13 +134,21 @@ pub(crate) fn happened(id: MessageId, ty: &str) -> NewMessage {
     }
 }
 
-/// Terms for tests: retries within milliseconds.
+/// A message with an ordering key.
+pub(crate) fn keyed(key: &str) -> NewMessage {
+    let mut message = happened(MessageId::new(Timestamp::now()), HAPPENED);
+    message.envelope.key = Some(key.to_owned());
+    message
+}
+
+/// Terms for tests: retries within milliseconds, and no breaker.
 pub(crate) fn brisk() -> HandlerTerms {
     HandlerTerms {
         max_attempts: 100,
         backoff_min: Duration::from_millis(5),
         backoff_max: Duration::from_millis(20),
         timeout: Duration::from_secs(30),
+        breaker: None,
         ..HandlerTerms::default()
     }
 }
@@ -159,6 +167,7 @@ where
     fn spec(&self) -> HandlerSpec {
         HandlerSpec {
             from: StartFrom::Earliest,
+            order: self.terms.order == Order::Key,
             ..HandlerSpec::new(self.id.clone(), vec![self.ty.parse().unwrap()])
         }
     }

@@ -1,0 +1,90 @@
+//! The breaker of a handler while it runs: real time, real dice, and everybody is told what changes.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use coordinator_context::BreakerTerms;
+use coordinator_message::MessageId;
+use tracing::{info, warn};
+
+use crate::breaker::{Breaker, Change, Gate, Tried, Why};
+use crate::observe::{BreakerState, Observer};
+
+/// A breaker, or none.
+pub(crate) struct Guard(Option<Mutex<Breaker>>);
+
+impl Guard {
+    pub(crate) fn new(terms: Option<&BreakerTerms>) -> Self {
+        Self(terms.map(|terms| Mutex::new(Breaker::new(terms.clone()))))
+    }
+
+    /// Whether an attempt may begin now.
+    pub(crate) fn gate(&self) -> Gate {
+        self.breaker()
+            .map_or(Gate::Pass, |breaker| breaker.gate(Instant::now()))
+    }
+
+    /// An attempt begins; whether it is a probe.
+    pub(crate) fn begin(&self) -> bool {
+        self.breaker()
+            .is_some_and(|mut breaker| breaker.begin(Instant::now()))
+    }
+
+    /// An attempt of `handler` ended.
+    pub(crate) fn ended(
+        &self,
+        handler: &str,
+        probe: bool,
+        tried: Tried,
+        message: MessageId,
+        observer: &dyn Observer,
+    ) {
+        let now = Instant::now();
+        // Told with the breaker held, so that two changes are told in their order.
+        let Some(mut breaker) = self.breaker() else {
+            return;
+        };
+        if let Some(change) = breaker.ended(probe, tried, message, now, rand::random()) {
+            tell(handler, change, now, observer);
+        }
+    }
+
+    fn breaker(&self) -> Option<MutexGuard<'_, Breaker>> {
+        // Its methods do not panic between two writes.
+        let breaker = self.0.as_ref()?;
+        Some(breaker.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn tell(handler: &str, change: Change, now: Instant, observer: &dyn Observer) {
+    match change {
+        Change::Opened { until, why } => {
+            let open_for = until.saturating_duration_since(now);
+            let why = match why {
+                Why::Failures(count) => format!("{count} attempts in a row failed"),
+                Why::Panics(count) => format!("it panicked on {count} messages in a row"),
+                Why::Probe => "another try failed".to_owned(),
+            };
+            warn!(
+                handler.name = handler,
+                breaker = "open",
+                open_ms = millis(open_for),
+                "handler `{handler}` is not tried for {} ms: {why}; its deliveries wait, and use up no attempts",
+                millis(open_for),
+            );
+            observer.breaker(handler, BreakerState::Open);
+        }
+        Change::Closed => {
+            info!(
+                handler.name = handler,
+                breaker = "closed",
+                "handler `{handler}` works again",
+            );
+            observer.breaker(handler, BreakerState::Closed);
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
