@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use coordinator_journal::Control;
+use coordinator_message::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
@@ -24,6 +25,8 @@ struct View {
     dead: u64,
     paused: bool,
     oldest_s: Option<u64>,
+    /// Until when its breaker is open.
+    open_until: Option<Timestamp>,
     terms: Option<Terms>,
 }
 
@@ -31,8 +34,16 @@ struct View {
 struct Terms {
     max_attempts: u32,
     backoff_ms: [u64; 2],
+    /// Each wait, if they are listed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    backoff_waits_ms: Vec<u64>,
     timeout_ms: u64,
     concurrency: u32,
+    /// On each node.
+    rate: Option<String>,
+    order: &'static str,
+    on_exhausted: &'static str,
+    breaker: bool,
 }
 
 impl Terms {
@@ -45,8 +56,19 @@ impl Terms {
                 millis(view.terms.backoff_min),
                 millis(view.terms.backoff_max),
             ],
+            backoff_waits_ms: view
+                .terms
+                .backoff_waits
+                .iter()
+                .copied()
+                .map(millis)
+                .collect(),
             timeout_ms: millis(view.terms.timeout),
             concurrency: view.terms.concurrency,
+            rate: view.terms.rate.map(|rate| rate.to_string()),
+            order: view.terms.order.as_str(),
+            on_exhausted: view.terms.on_exhausted.as_str(),
+            breaker: view.terms.breaker.is_some(),
         }
     }
 }
@@ -83,6 +105,7 @@ pub(crate) async fn list(
             dead: handler.dead,
             paused: handler.paused,
             oldest_s: handler.oldest.map(|age| age.as_secs()),
+            open_until: view.and_then(|view| view.open_until),
             terms: view.map(Terms::of),
             id: handler.handler,
         }
