@@ -186,6 +186,18 @@ impl TestHouse {
         command
     }
 
+    /// Changes the configuration, for the next start.
+    ///
+    /// # Panics
+    ///
+    /// If it does not say `old`.
+    pub fn reconfigure(&self, old: &str, new: &str) {
+        let path = self.folder.path().join("coordinator.toml");
+        let text = std::fs::read_to_string(&path).expect("the builder wrote it");
+        assert!(text.contains(old), "{text}");
+        std::fs::write(path, text.replace(old, new)).expect("the folder is writable");
+    }
+
     /// The test ends with this many dead letters.
     pub fn expect_dead_letters(&mut self, number: usize) {
         self.dead_letters = number;

@@ -292,6 +292,11 @@ fn a_follower_sees_new_messages_goes_on_where_it_was_and_does_not_hold_up_the_st
     assert_eq!([event(&mut again).1, event(&mut again).1], paid[2..4]);
     let odd = house.ask("GET", "/api/v1/messages/tail?cursor=x").key();
     refused(odd.send(), 400, "malformed-parameter");
+    // 32 may follow.
+    let _crowd: Vec<_> = (2..32).map(|_| follow(&house, &path, None)).collect();
+    let late = house.ask("GET", &path).key().send();
+    assert!(late.retry_after().is_some());
+    refused(late, 503, "too-many-followers");
 
     house.until_settled("lms.enrol");
     assert_eq!(house.terminate(), Some(0));

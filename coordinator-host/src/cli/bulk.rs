@@ -47,6 +47,8 @@ struct Counted {
     until: Option<String>,
     #[serde(default)]
     unknown: Vec<String>,
+    #[serde(default)]
+    payload_dropped: u64,
     plan: String,
 }
 
@@ -109,6 +111,7 @@ impl Bulk<'_> {
 impl Counted {
     fn print(self) -> Result<(), output::PrintError> {
         let unknown = (!self.unknown.is_empty()).then(|| self.unknown.join(" "));
+        let dropped = (self.payload_dropped > 0).then(|| self.payload_dropped.to_string());
         output::fields([
             ("deliveries", Some(self.count.to_string())),
             ("first", self.first),
@@ -116,6 +119,7 @@ impl Counted {
             ("since", self.since),
             ("until", self.until),
             ("unknown", unknown),
+            ("payload dropped", dropped),
             ("plan", Some(self.plan)),
         ])
     }

@@ -204,6 +204,7 @@ fn counted(plan: &Plan, chosen: &Chosen) -> Value {
         "since": since,
         "until": until,
         "unknown": chosen.unknown(),
+        "payload_dropped": chosen.dropped(),
         "plan": write_plan(plan),
     })
 }

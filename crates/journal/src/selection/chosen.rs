@@ -8,7 +8,9 @@ use std::time::Duration;
 use coordinator_message::{MessageId, MessageType, Timestamp};
 
 use super::{DeadLetterFilter, MOST_DELIVERIES, MessageFilter, Plan, Selection, SelectionError};
-use crate::{Discard, HandlerStats, Journal, JournalError, Replay, Replayed};
+use crate::{
+    Discard, HandlerStats, Journal, JournalError, MessageRecord, MessageState, Replay, Replayed,
+};
 
 /// Messages of one write, and of one page.
 const STEP: usize = 500;
@@ -19,6 +21,7 @@ pub struct Chosen {
     targets: Vec<Target>,
     deliveries: u64,
     unknown: Vec<MessageId>,
+    dropped: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -73,7 +76,7 @@ impl Plan {
         {
             return Err(SelectionError::UnknownHandler(name.clone()));
         }
-        let bound = Bound::new(handlers, self.handler.as_deref());
+        let bound = Bound::new(&handlers, self.handler.as_deref());
         let mut chosen = Chosen::default();
         match &self.selection {
             Selection::Messages(ids) => chosen.add_named(journal, ids, &bound).await?,
@@ -91,34 +94,31 @@ impl Plan {
 }
 
 /// To how many handlers a message goes, by its type.
-struct Bound<'a> {
-    handlers: Vec<HandlerStats>,
-    only: Option<&'a str>,
+struct Bound {
+    /// The one that is meant; `None` is each.
+    handler: Option<Arc<str>>,
     known: BTreeMap<MessageType, u64>,
 }
 
-impl<'a> Bound<'a> {
-    fn new(mut handlers: Vec<HandlerStats>, only: Option<&'a str>) -> Self {
-        handlers.retain(|handler| only.is_none_or(|only| handler.handler == only));
+impl Bound {
+    fn new(handlers: &[HandlerStats], only: Option<&str>) -> Self {
+        let meant = |handler: &&HandlerStats| only.is_none_or(|only| handler.handler == only);
         let mut known = BTreeMap::new();
-        for ty in handlers.iter().flat_map(|handler| &handler.types) {
+        for ty in handlers
+            .iter()
+            .filter(meant)
+            .flat_map(|handler| &handler.types)
+        {
             *known.entry(ty.clone()).or_default() += 1;
         }
         Self {
-            handlers,
-            only,
+            handler: only.map(Arc::from),
             known,
         }
     }
 
     fn deliveries(&self, ty: &MessageType) -> u64 {
         self.known.get(ty).copied().unwrap_or(0)
-    }
-
-    fn handler(&self) -> Option<Arc<str>> {
-        self.only
-            .and(self.handlers.first())
-            .map(|one| one.handler.as_str().into())
     }
 }
 
@@ -147,6 +147,12 @@ impl Chosen {
         &self.unknown
     }
 
+    /// How many messages fit that have no payload any more: they cannot be delivered again.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     /// Delivers them again: at once, or spread from `pace.start` on.
     ///
     /// # Errors
@@ -159,6 +165,7 @@ impl Chosen {
     ) -> Result<Outcome, Broken> {
         let mut outcome = Outcome {
             not_found: self.unknown.len() as u64,
+            payload_dropped: self.dropped,
             ..Outcome::default()
         };
         let mut before = 0;
@@ -213,19 +220,14 @@ impl Chosen {
         &mut self,
         journal: &dyn Journal,
         ids: &[MessageId],
-        bound: &Bound<'_>,
+        bound: &Bound,
     ) -> Result<(), SelectionError> {
         for id in ids {
             let detail = journal.message(*id).await?;
-            let deliveries = detail.map_or(0, |detail| bound.deliveries(&detail.record.message.ty));
-            if deliveries == 0 {
-                self.unknown.push(*id);
+            match detail.filter(|detail| bound.deliveries(&detail.record.message.ty) > 0) {
+                Some(detail) => self.add_message(&detail.record, bound)?,
+                None => self.unknown.push(*id),
             }
-            self.add(Target {
-                message: *id,
-                handler: bound.handler(),
-                deliveries,
-            })?;
         }
         Ok(())
     }
@@ -234,18 +236,13 @@ impl Chosen {
         &mut self,
         journal: &dyn Journal,
         filter: &MessageFilter,
-        bound: &Bound<'_>,
+        bound: &Bound,
     ) -> Result<(), SelectionError> {
-        let handler = bound.handler();
         let mut cursor = None;
         loop {
             let page = journal.messages(filter.query(cursor, STEP)).await?;
-            for record in page.items {
-                self.add(Target {
-                    message: record.message.id,
-                    handler: handler.clone(),
-                    deliveries: bound.deliveries(&record.message.ty),
-                })?;
+            for record in &page.items {
+                self.add_message(record, bound)?;
             }
             cursor = page.next;
             if cursor.is_none() {
@@ -278,6 +275,22 @@ impl Chosen {
                 return Ok(());
             }
         }
+    }
+
+    fn add_message(&mut self, record: &MessageRecord, bound: &Bound) -> Result<(), SelectionError> {
+        if record.payload_dropped {
+            self.dropped += 1;
+            return Ok(());
+        }
+        // All of a delayed message is still to come.
+        if record.state == MessageState::Delayed {
+            return Ok(());
+        }
+        self.add(Target {
+            message: record.message.id,
+            handler: bound.handler.clone(),
+            deliveries: bound.deliveries(&record.message.ty),
+        })
     }
 
     /// A message that goes to nobody is no part of it.
