@@ -27,6 +27,7 @@ use coordinator_telemetry::metric::{self, PluginState};
 use coordinator_wiring::{Finding, Severity, Wiring};
 
 pub(crate) use error::AppError;
+pub(crate) use journal::open as open_journal;
 use install::{House, Installed};
 pub(crate) use report::{CheckReport, check};
 

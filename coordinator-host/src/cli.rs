@@ -11,6 +11,7 @@ mod handlers;
 mod input;
 mod manual;
 mod messages;
+mod migrate_journal;
 mod options;
 mod output;
 mod plugin;
@@ -61,6 +62,8 @@ enum Command {
     /// Lists schedules
     #[command(subcommand)]
     Schedules(schedules::Schedules),
+    /// Moves the journal to another engine, while no host runs
+    MigrateJournal(migrate_journal::MigrateJournal),
     /// Signs and verifies webhooks, without a host
     #[command(subcommand)]
     Webhook(webhook::Webhook),
@@ -93,6 +96,7 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Command::DeadLetters(dead_letters) => dead_letters.run(&options),
         Command::Handlers(handlers) => handlers.run(&options),
         Command::Schedules(schedules) => schedules.run(&options),
+        Command::MigrateJournal(migrate) => migrate.run(&options),
         Command::Webhook(webhook) => webhook.run(&options),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

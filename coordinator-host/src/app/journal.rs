@@ -10,7 +10,7 @@ use coordinator_journal::{Journal, Limits, SystemClock};
 use super::error::AppError;
 
 /// Opens the journal.
-pub(super) async fn open(config: &Config) -> Result<Arc<dyn Journal>, AppError> {
+pub(crate) async fn open(config: &Config) -> Result<Arc<dyn Journal>, AppError> {
     match config.journal.engine {
         Engine::Sqlite => sqlite(config).await,
         Engine::Redis => redis(config).await,
