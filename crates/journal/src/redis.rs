@@ -137,6 +137,9 @@ impl RedisJournal {
         registry::learn_shards(&shared)
             .await
             .map_err(OpenError::from_store)?;
+        transfer::look(&shared)
+            .await
+            .map_err(OpenError::from_store)?;
         tokio::spawn(life::run(shared.clone()));
         tokio::spawn(outbox::run(shared.clone()));
         tokio::spawn(delayed::run(shared.clone()));

@@ -6,7 +6,7 @@ use ::redis::cmd;
 use coordinator_message::{MessageType, Timestamp};
 
 use super::browse::MOST;
-use super::codec::{self, Fields, unpack};
+use super::codec::{Fields, unpack};
 use super::entries::{hex, unhex};
 use super::error::StoreError;
 use super::keys;
@@ -22,7 +22,6 @@ const CHUNK: usize = 256;
 pub(super) struct Letter {
     pub(super) died: Timestamp,
     pub(super) attempts: u32,
-    pub(super) replay: u32,
     pub(super) failure: Failure,
     pub(super) fields: Fields,
 }
@@ -160,7 +159,7 @@ impl Letter {
 
     /// Its eight packed fields.
     pub(super) fn read(packed: &[u8]) -> Result<Self, StoreError> {
-        let [died, attempts, replay, failure, ty, key, meta, data] = unpack(packed)?[..] else {
+        let [died, attempts, _replay, failure, ty, key, meta, data] = unpack(packed)?[..] else {
             return Err(Self::DAMAGED);
         };
         let number = |bytes| -> Result<i64, StoreError> {
@@ -171,7 +170,6 @@ impl Letter {
         Ok(Self {
             died: Timestamp::from_millis(number(died)?),
             attempts: count(attempts)?,
-            replay: count(replay)?,
             failure: serde_json::from_slice(failure).map_err(|_| Self::DAMAGED)?,
             fields: Fields {
                 ty: ty.to_vec(),
@@ -180,20 +178,5 @@ impl Letter {
                 data: data.to_vec(),
             },
         })
-    }
-
-    /// What [`Letter::read`] reads.
-    pub(super) fn write(&self) -> Vec<u8> {
-        let failure = serde_json::to_vec(&self.failure).expect("a failure is strings and numbers");
-        codec::pack(&[
-            self.died.as_millis().to_string().as_bytes(),
-            self.attempts.to_string().as_bytes(),
-            self.replay.to_string().as_bytes(),
-            &failure,
-            &self.fields.ty,
-            &self.fields.key,
-            &self.fields.meta,
-            &self.fields.data,
-        ])
     }
 }

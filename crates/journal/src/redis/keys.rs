@@ -15,6 +15,7 @@
 //! | `G:seen` | HASH | `h` → when it was last seen open, ms |
 //! | `G:open` | ZSET | `h\nnode` → until when that node is believed to have it open, real time of the server, ms |
 //! | `G:role:<r>` | HASH | `holder`, `until` (journal clock, ms), `fence` |
+//! | `G:keys` | HASH | idempotency keys that came from another journal, as in `T:k:<day>` |
 //! | `G:probe` | STRING PX | written to find out whether writing works |
 //! | `G:ticks` | HASH | schedule → time of its last tick, ms |
 //! | `G:o` | STREAM | outbox of ticks |
@@ -266,6 +267,11 @@ impl GlobalKeys {
     /// `G:role:<r>`
     pub(super) fn role(&self, role: &str) -> String {
         format!("{}:role:{role}", self.tag)
+    }
+
+    /// `G:keys`
+    pub(super) fn moved_keys(&self) -> String {
+        format!("{}:keys", self.tag)
     }
 
     /// `G:probe`

@@ -5,6 +5,7 @@ mod gone;
 mod sweep;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::roles;
 use super::settings;
 use super::shard::Shard;
 use super::state::Shared;
+use super::transfer;
 use crate::{Failure, FailureKind, Payloads};
 
 static FORGET: Lazy =
@@ -87,6 +89,10 @@ async fn round(shared: &Shared) -> Result<(), StoreError> {
         if shared.limits.payloads == Payloads::UntilSettled {
             sweep::drop_payloads(&round, shard).await?;
         }
+    }
+    if shared.moved_keys.load(Ordering::Relaxed) {
+        transfer::expire(shared, round.horizon).await?;
+        transfer::look(shared).await?;
     }
     sweep::heavy(&round, &shards).await?;
     gone::forget(&round, &shards).await

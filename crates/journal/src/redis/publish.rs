@@ -3,6 +3,7 @@
 //! A batch of one shard is one script. A batch of several is one script too: on the first message's shard, whose outbox
 //! takes what is for others. Moving that on is tried at once, for the sake of the receipts, and repeated until done.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
 use ::redis::{Value, cmd};
@@ -15,7 +16,7 @@ use super::front::Group;
 use super::link::{Call, Lazy, Script, bytes};
 use super::shard::Shard;
 use super::state::Shared;
-use super::{keys, outbox};
+use super::{keys, outbox, transfer};
 use crate::{NewMessage, Receipt, ReceiptStatus};
 
 /// What the scripts that append share.
@@ -65,6 +66,35 @@ pub(super) async fn publish(
         .into_iter()
         .map(|message| Item::new(message, now))
         .collect();
+    if !shared.moved_keys.load(Ordering::Relaxed) {
+        return accept(shared, items).await;
+    }
+    let moved = transfer::known(shared, &items, now).await?;
+    let ids: Vec<MessageId> = items.iter().map(|item| item.id).collect();
+    let new = items.into_iter().zip(&moved);
+    let new = new.filter_map(|(item, known)| known.is_none().then_some(item));
+    let accepted = match accept(shared, new.collect()).await? {
+        Ok(receipts) => receipts,
+        Err(full) => return Ok(Err(full)),
+    };
+    let mut accepted = accepted.into_iter();
+    let mut all = Vec::with_capacity(ids.len());
+    for (id, known) in ids.into_iter().zip(moved) {
+        match known {
+            Some(known) => match receipts(shared, &[id], vec![known]) {
+                Ok(known) => all.extend(known),
+                Err(full) => return Ok(Err(full)),
+            },
+            None => all.extend(accepted.next()),
+        }
+    }
+    Ok(Ok(all))
+}
+
+async fn accept(
+    shared: &Arc<Shared>,
+    items: Vec<Item>,
+) -> Result<Result<Vec<Receipt>, Full>, StoreError> {
     let ids: Vec<MessageId> = items.iter().map(|item| item.id).collect();
     let mut shards = Vec::with_capacity(items.len());
     for item in &items {

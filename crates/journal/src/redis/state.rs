@@ -1,7 +1,7 @@
 //! What one node knows in memory: its settings, connections, shards and open handlers.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) node: String,
     /// The server, in words, for [`crate::Stats::engine`].
     engine: Mutex<String>,
+    /// Are there idempotency keys that came from another journal?
+    pub(super) moved_keys: AtomicBool,
     /// Why nothing can be accepted: the server's settings are not what they must be any more.
     unfit: Mutex<Option<String>>,
     /// Is there something in an outbox that this node put there?
@@ -106,6 +108,7 @@ impl Shared {
             closed: watch::Sender::new(false),
             node: Uuid::now_v7().simple().to_string(),
             engine: Mutex::new(parts.engine),
+            moved_keys: AtomicBool::new(false),
             unfit: Mutex::default(),
             outbox: tokio::sync::Notify::new(),
             delayed: tokio::sync::Notify::new(),

@@ -1,15 +1,9 @@
-//! The journal as records, and from records.
+//! Moving a journal to another engine, and from one.
 
-use super::error::StoreError;
-use super::state::Shared;
-use crate::{Page, Record};
+mod export;
+mod import;
+mod moved_keys;
 
-/// See [`crate::Journal::export`].
-pub(super) async fn export(_: &Shared, _: Option<String>) -> Result<Page<Record>, StoreError> {
-    Err(StoreError::Unbuilt)
-}
-
-/// See [`crate::Journal::import`].
-pub(super) async fn import(_: &Shared, _: Vec<Record>) -> Result<(), StoreError> {
-    Err(StoreError::Unbuilt)
-}
+pub(super) use self::export::export;
+pub(super) use self::import::import;
+pub(super) use self::moved_keys::{expire, known, look};
