@@ -94,10 +94,11 @@ impl Slot {
     /// Scheduled again.
     pub(super) fn replayed(&mut self, due: Timestamp) {
         self.replay += 1;
+        // A second replay before it was begun: is it the same one, brought forward, or another?
         self.place = Place::Waiting {
             attempt: 1,
             due,
-            again: Again::Yes,
+            again: Again::Either,
         };
     }
 
