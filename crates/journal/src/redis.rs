@@ -19,6 +19,7 @@ mod feed;
 mod fresh;
 mod front;
 mod handler;
+mod held;
 mod keys;
 mod life;
 mod link;
@@ -38,6 +39,7 @@ mod shard;
 mod state;
 mod stats;
 mod transfer;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;

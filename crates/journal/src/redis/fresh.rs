@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use ::redis::{Value, cmd};
 
 use super::error::StoreError;
-use super::handler::{Bound, Found, Handler};
+use super::handler::{Bound, Handler};
+use super::held::Found;
 use super::link::{bytes, items};
 use super::shard::Incarnation;
 use super::state::Shared;

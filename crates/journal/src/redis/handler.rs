@@ -7,13 +7,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use coordinator_message::{Envelope, Timestamp};
+use coordinator_message::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
 use super::front::Batch;
+use super::held::{Claim, Found, Held, Stage};
 use super::shard::Shard;
 use super::state::Shared;
-use crate::digest::Digest;
 use crate::{Delivery, Token};
 
 /// What this node holds of one handler.
@@ -69,46 +69,6 @@ struct Hint {
     due: Option<Timestamp>,
 }
 
-/// One delivery that this node holds.
-#[derive(Debug, Clone)]
-pub(super) struct Held {
-    pub(super) message: Arc<Envelope>,
-    pub(super) attempt: u32,
-    pub(super) crashes: u32,
-    pub(super) replay: u32,
-    /// Digest of its ordering key.
-    pub(super) key: Option<Digest>,
-    /// A first attempt, pending in the group; else a row.
-    pub(super) first: bool,
-    /// Incarnation of this node that was given it.
-    pub(super) incarnation: u64,
-    fence: u64,
-    stage: Stage,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Buffered,
-    Out,
-    Settling,
-    /// Settled, but the caller was told of an error: it will ask again.
-    Done,
-}
-
-/// Something that was read.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) shard: u32,
-    pub(super) position: u64,
-    pub(super) message: Arc<Envelope>,
-    pub(super) attempt: u32,
-    pub(super) crashes: u32,
-    pub(super) replay: u32,
-    pub(super) key: Option<Digest>,
-    pub(super) first: bool,
-    pub(super) incarnation: u64,
-}
-
 /// What the feeder is to do.
 #[derive(Debug)]
 pub(super) enum Plan {
@@ -124,17 +84,6 @@ pub(super) enum Plan {
         due: Vec<Bound>,
         news: Vec<Bound>,
     },
-}
-
-/// May a delivery be settled?
-#[derive(Debug)]
-pub(super) enum Claim {
-    /// Yes, with what it is.
-    Yes(Held),
-    /// It was; the caller did not hear of it.
-    Done,
-    /// No: somebody else did, or holds it.
-    Stale,
 }
 
 // === impl Handler ===
@@ -279,17 +228,7 @@ impl Handler {
                 continue;
             }
             let place = (one.shard, one.position);
-            let held = Held {
-                message: one.message,
-                attempt: one.attempt,
-                crashes: one.crashes,
-                replay: one.replay,
-                key: one.key,
-                first: one.first,
-                incarnation: one.incarnation,
-                fence: shared.fence(),
-                stage: Stage::Buffered,
-            };
+            let held = Held::new(one, shared.fence());
             feed.held.insert(place, held);
             feed.buffer.push_back(place);
         }

@@ -15,6 +15,7 @@ use super::link::{bytes, items};
 use super::publish::{self, Answer, Full};
 use super::shard::Shard;
 use super::state::Shared;
+use super::{registry, usage};
 
 /// How often outboxes of nodes that are gone are looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -41,11 +42,8 @@ pub(super) async fn over_several(
             None => others.push((shard.clone(), vec![index])),
         }
     }
-    for (shard, indexes) in &others {
-        let wanted: Vec<&Item> = indexes.iter().map(|index| &all[*index]).collect();
-        if let Some(full) = no_room(shared, shard, &wanted).await? {
-            return Ok(Err(full));
-        }
+    if let Some(full) = no_room(shared, &all).await? {
+        return Ok(Err(full));
     }
     let here = |own: bool| {
         let chosen = shards.iter().zip(&all);
@@ -81,39 +79,26 @@ pub(super) async fn over_several(
     Ok(Ok(answers))
 }
 
-/// Is there no room for these in a shard? What others write meanwhile may pass the bound by as much.
-async fn no_room(
-    shared: &Shared,
-    shard: &Shard,
-    wanted: &[&Item],
-) -> Result<Option<Full>, StoreError> {
-    let mut counters = cmd("HGETALL");
-    counters.arg(shard.keys.counters());
-    let mut types = cmd("HGETALL");
-    types.arg(shard.keys.types());
-    let counters: std::collections::HashMap<String, i64> = shared.hot.run(&counters).await?;
-    let types: std::collections::HashMap<String, String> = shared.hot.run(&types).await?;
-    let counter = |name: &str| {
-        let value = counters.get(name).copied().unwrap_or(0);
-        u64::try_from(value).unwrap_or(0)
-    };
+/// Is there no room for these? What others write meanwhile may pass the bound by as much.
+async fn no_room(shared: &Shared, wanted: &[Item]) -> Result<Option<Full>, StoreError> {
+    let figures = usage::all(shared).await?;
     let size: usize = wanted
         .iter()
         .map(|item| item.meta.len() + item.data.len() + item.ty.as_str().len() + 80)
         .sum();
-    let size = counter("bytes").saturating_add(size as u64);
+    let size = figures.bytes.saturating_add(size as u64);
     if size > shared.limits.max_size {
         return Ok(Some(publish::full(shared, "", &size.to_string())));
     }
-    for item in wanted {
-        let ty = item.ty.as_str();
-        let same = wanted.iter().filter(|other| other.ty == item.ty).count() as u64;
-        for handler in types.get(ty).map_or("", String::as_str).lines() {
-            let waiting = counter(&format!("u:{handler}"));
-            if waiting + same > shared.limits.max_backlog {
-                let full = publish::full(shared, handler, &waiting.to_string());
-                return Ok(Some(full));
-            }
+    for (handler, registered) in registry::handlers(shared).await? {
+        let more = wanted
+            .iter()
+            .filter(|item| registered.types.contains(&item.ty));
+        let waiting = figures.unsettled.get(&handler).copied().unwrap_or(0);
+        let more = more.count() as u64;
+        if more > 0 && waiting + more > shared.limits.max_backlog {
+            let full = publish::full(shared, &handler, &waiting.to_string());
+            return Ok(Some(full));
         }
     }
     Ok(None)

@@ -1,18 +1,19 @@
 -- Accepts groups of messages; each group is stored whole or not at all.
 -- KEYS 1 log, 2 counters, 3 types, 4 delayed, 5 delayed bodies, 6 outbox,
 --      then the hashes of ids, latest day first, then those of idempotency keys.
--- ARGV 1 now, 2 keys used at or before this time are forgotten, 3 most unsettled of one handler, 4 most bytes (both
---      -1 without bound), 5 days, 6 groups; then for each group how many messages and how many for the outbox;
+-- ARGV 1 now, 2 keys used at or before this time are forgotten, 3 most unsettled of one handler, 4 most bytes of this
+--      shard (both -1 without bound), 5 days, 6 groups, 7 what handlers have unsettled elsewhere: handler, tab, count,
+--      newline; then for each group how many messages and how many for the outbox;
 --      then for each message: id, t, k, m, d, scope, payload digest, due or '';
 --      then for each one for the outbox: t, k, m, d, scope, payload digest.
--- Answers 1 if something is in the log or delayed now, then for each message: `A`, `D` + id, `C` + id,
+-- Answers 1 if something is in the log or delayed now, the bytes of this shard, then for each message: `A`, `D` + id, `C` + id,
 --      or `F` + handler or nothing + newline + the figure that is too large.
 local LOG, COUNTERS, TYPES, DELAYED, BODIES, OUTBOX = unpack(KEYS, 1, 6)
 local now, expired = ARGV[1], tonumber(ARGV[2])
 local most, most_bytes, days, groups = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local first_item = 7 + 2 * groups
+local first_item = 8 + 2 * groups
 local items = 0
-for g = 1, groups do items = items + tonumber(ARGV[5 + 2 * g]) end
+for g = 1, groups do items = items + tonumber(ARGV[6 + 2 * g]) end
 local first_out = first_item + 8 * items
 
 -- Looks all of `wanted` up in the hashes from KEYS[first] on.
@@ -46,7 +47,17 @@ end
 
 local unsettled = {}
 local bytes = tonumber(call('HGET', COUNTERS, 'bytes') or '0')
-local answers, new_ids, new_scopes, changed, bytes_before = { 0 }, {}, {}, 0, bytes
+local answers, new_ids, new_scopes, changed, bytes_before = { 0, '' }, {}, {}, 0, bytes
+
+local elsewhere
+-- What a handler has unsettled in other shards.
+local function others(handler)
+  if not elsewhere then
+    elsewhere = {}
+    for name, count in string.gmatch(ARGV[7], '([^\t]+)\t(%d+)\n') do elsewhere[name] = tonumber(count) end
+  end
+  return elsewhere[handler] or 0
+end
 
 -- The bound that a group with these messages would pass, or nil.
 local function full(accepted, added)
@@ -62,7 +73,7 @@ local function full(accepted, added)
   end
   for handler, count in pairs(more) do
     if not unsettled[handler] then
-      unsettled[handler] = tonumber(call('HGET', COUNTERS, 'u:' .. handler) or '0')
+      unsettled[handler] = tonumber(call('HGET', COUNTERS, 'u:' .. handler) or '0') + others(handler)
     end
     local all = unsettled[handler] + (more_unsettled[handler] or 0)
     if all + count > most then return 'F' .. handler .. '\n' .. string.format('%.0f', all) end
@@ -88,7 +99,7 @@ end
 
 local item, out = 0, 0
 for g = 1, groups do
-  local count_items, count_outs = tonumber(ARGV[5 + 2 * g]), tonumber(ARGV[6 + 2 * g])
+  local count_items, count_outs = tonumber(ARGV[6 + 2 * g]), tonumber(ARGV[7 + 2 * g])
   local accepted, added, own_ids, own_scopes, said = {}, 0, {}, {}, {}
   for i = 0, count_items - 1 do
     local at = first_item + 8 * (item + i)
@@ -138,4 +149,5 @@ write(KEYS[7 + days], new_scopes)
 write_counts(COUNTERS)
 if bytes ~= bytes_before then call('HINCRBY', COUNTERS, 'bytes', bytes - bytes_before) end
 answers[1] = changed
+answers[2] = string.format('%.0f', bytes)
 return answers

@@ -16,6 +16,7 @@ use super::front::Group;
 use super::link::{Call, Lazy, Script, bytes};
 use super::shard::Shard;
 use super::state::Shared;
+use super::usage::{self, Figures};
 use super::{keys, outbox, transfer};
 use crate::{NewMessage, Receipt, ReceiptStatus};
 
@@ -214,11 +215,22 @@ pub(super) async fn append(
 ) -> Result<Vec<Answer>, StoreError> {
     let scripts = if bounded { &PUBLISH } else { &MOVE };
     let script = &scripts[shared.apart()];
-    let call = call(shared, shard, script, groups, bounded);
+    let elsewhere = if bounded {
+        Some(usage::elsewhere(shared, shard).await?)
+    } else {
+        None
+    };
+    let call = call(shared, shard, script, groups, elsewhere);
     let said: Vec<Value> = shared.hot.call(script, &call).await?;
-    let (changed, said) = said
-        .split_first()
-        .ok_or(StoreError::Damaged("a script answered nothing"))?;
+    let [changed, size, said @ ..] = &*said else {
+        return Err(StoreError::Damaged("a script answered nothing"));
+    };
+    if let Some(size) = std::str::from_utf8(bytes(size))
+        .ok()
+        .and_then(|size| size.parse().ok())
+    {
+        shared.usage.found(shard, size);
+    }
     if *changed != Value::Int(0) {
         let delayed = groups.iter().flat_map(|group| group.0);
         if let Some(due) = delayed.filter_map(|item| item.deliver_at).min() {
@@ -240,7 +252,7 @@ fn call(
     shard: &Shard,
     script: &Script,
     groups: &[(&[Item], &[Item])],
-    bounded: bool,
+    elsewhere: Option<Figures>,
 ) -> Call {
     let now = shared.clock.now();
     let keys = &shard.keys;
@@ -255,17 +267,22 @@ fn call(
     ];
     names.extend(days.iter().map(|day| keys.ids(*day)));
     names.extend(days.iter().map(|day| keys.idempotency(*day)));
-    let bound = |most: u64| {
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
-        if bounded { most } else { -1 }
-    };
+    let most = |most: u64| i64::try_from(most).unwrap_or(i64::MAX);
+    let limits = &shared.limits;
+    let (backlog, size, others) = elsewhere.map_or((-1, -1, String::new()), |figures| {
+        let others = figures.unsettled.iter();
+        let others = others.map(|(handler, count)| format!("{handler}\t{count}\n"));
+        let size = limits.max_size.saturating_sub(figures.bytes);
+        (most(limits.max_backlog), most(size), others.collect())
+    });
     let mut call = script.with(&names);
     call.arg(now.as_millis())
-        .arg(now.before(shared.limits.retention).as_millis())
-        .arg(bound(shared.limits.max_backlog))
-        .arg(bound(shared.limits.max_size))
+        .arg(now.before(limits.retention).as_millis())
+        .arg(backlog)
+        .arg(size)
         .arg(days.len())
-        .arg(groups.len());
+        .arg(groups.len())
+        .arg(others);
     for (items, outs) in groups {
         call.arg(items.len()).arg(outs.len());
     }

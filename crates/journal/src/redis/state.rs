@@ -16,6 +16,7 @@ use super::handler::Handler;
 use super::keys::{GlobalKeys, ShardKeys};
 use super::link::Link;
 use super::shard::Shard;
+use super::usage::Usage;
 use crate::digest::Digest;
 use crate::{Clock, Durability, Limits, Payloads};
 
@@ -52,6 +53,7 @@ pub(super) struct Shared {
     unfit: Mutex<Option<String>>,
     /// Is there something in an outbox that this node put there?
     pub(super) outbox: tokio::sync::Notify,
+    pub(super) usage: Usage,
     /// Something was accepted for later.
     pub(super) delayed: tokio::sync::Notify,
     /// What reads for handlers: it has to end before the rest is given back.
@@ -111,6 +113,7 @@ impl Shared {
             moved_keys: AtomicBool::new(false),
             unfit: Mutex::default(),
             outbox: tokio::sync::Notify::new(),
+            usage: Usage::default(),
             delayed: tokio::sync::Notify::new(),
             feeders: Mutex::default(),
         }
@@ -210,6 +213,12 @@ impl Shards {
     pub(super) fn get(&self, index: u32) -> Option<Arc<Shard>> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         table.by_index.get(usize::try_from(index).ok()?).cloned()
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.by_index.len()
     }
 
     /// All that are known now.

@@ -1,0 +1,126 @@
+//! How much is in the other shards: the bounds hold over all of them, a script sees one.
+//!
+//! Figures of other shards are as old as a second; they are read anew before each write once half of a bound is used.
+//! So several nodes may pass a bound together by what they accept in a second, and no more.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ::redis::pipe;
+
+use super::error::StoreError;
+use super::shard::Shard;
+use super::state::Shared;
+
+/// How old figures may be while there is room.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What is stored, as far as this node knows.
+#[derive(Debug, Default)]
+pub(super) struct Usage(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    read: Option<Instant>,
+    shards: HashMap<u32, Figures>,
+}
+
+/// Of one shard, or of several.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Figures {
+    pub(super) bytes: u64,
+    /// Unsettled deliveries of each handler.
+    pub(super) unsettled: HashMap<String, u64>,
+}
+
+// === impl Figures ===
+
+impl Figures {
+    fn add(&mut self, other: &Self) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        for (handler, count) in &other.unsettled {
+            *self.unsettled.entry(handler.clone()).or_default() += count;
+        }
+    }
+
+    fn is_near(&self, shared: &Shared) -> bool {
+        let most = self.unsettled.values().max().copied().unwrap_or(0);
+        self.bytes > shared.limits.max_size / 2 || most > shared.limits.max_backlog / 2
+    }
+}
+
+// === impl Usage ===
+
+impl Usage {
+    /// What a write to a shard found.
+    pub(super) fn found(&self, shard: &Shard, bytes: u64) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.shards.entry(shard.index).or_default().bytes = bytes;
+    }
+
+    fn sum(&self, but: Option<u32>) -> Figures {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = Figures::default();
+        for (_, figures) in known
+            .shards
+            .iter()
+            .filter(|(shard, _)| Some(**shard) != but)
+        {
+            sum.add(figures);
+        }
+        sum
+    }
+
+    fn is_old(&self) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.read.is_none_or(|read| read.elapsed() > FRESH)
+    }
+
+    fn learn(&self, shards: HashMap<u32, Figures>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.read = Some(Instant::now());
+        known.shards = shards;
+    }
+}
+
+/// What is in all shards but this one, fresh enough to decide by.
+pub(super) async fn elsewhere(shared: &Shared, shard: &Shard) -> Result<Figures, StoreError> {
+    if shared.shards.count() < 2 {
+        return Ok(Figures::default());
+    }
+    if shared.usage.is_old() || shared.usage.sum(None).is_near(shared) {
+        refresh(shared).await?;
+    }
+    Ok(shared.usage.sum(Some(shard.index)))
+}
+
+/// What is in all shards, now.
+pub(super) async fn all(shared: &Shared) -> Result<Figures, StoreError> {
+    refresh(shared).await?;
+    Ok(shared.usage.sum(None))
+}
+
+async fn refresh(shared: &Shared) -> Result<(), StoreError> {
+    let shards = shared.shards.all();
+    let mut counters = pipe();
+    for shard in &shards {
+        counters.cmd("HGETALL").arg(shard.keys.counters());
+    }
+    let found: Vec<HashMap<String, i64>> = shared.hot.pipe(&counters).await?;
+    let figures = found.into_iter().map(|counters| {
+        let mut figures = Figures::default();
+        for (name, value) in counters {
+            let value = u64::try_from(value).unwrap_or(0);
+            if name == "bytes" {
+                figures.bytes = value;
+            } else if let Some(handler) = name.strip_prefix("u:") {
+                figures.unsettled.insert(handler.to_owned(), value);
+            }
+        }
+        figures
+    });
+    let indexes = shards.iter().map(|shard| shard.index);
+    shared.usage.learn(indexes.zip(figures).collect());
+    Ok(())
+}
