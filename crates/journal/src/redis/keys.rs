@@ -30,7 +30,7 @@
 //! | `T:z:<h>` | ZSET | due, ms → pid, for each `w` |
 //! | `T:w:<h>` | HASH | pid → node that has it, for each `o` |
 //! | `T:p:<h>` | ZSET, all scores 0 | `digest:pid`: parked behind an earlier message of their key; they have no row in `x` |
-//! | `T:y:<h>` | HASH | digest → pid of the head that holds the key; or `!pid`: what comes up to there dies with its key |
+//! | `T:y:<h>` | HASH | digest → pid of the head that holds the key; or `!`, a pid and a message id: what comes up to there dies with that message. Also `q` and a pid → the row that a parked delivery had |
 //! | `T:g:<h>` | HASH | pid → when it was discarded before the group had read it: it is acked when it is read |
 //! | `T:e` | HASH | `h\|pid` → own copy (four packed fields, as in the log) of a replayed message that left the log |
 //! | `T:d`, `T:dz` | HASH, ZSET | dead letters: `h\|pid` → eight packed fields (died, attempts, replay, failure, t, k, m, d); died → `h\|pid`. In `T:d` also `#` and a message id → pid, of what is to be found longer than its day |

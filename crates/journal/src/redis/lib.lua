@@ -113,33 +113,83 @@ local function first_parked(key)
   return members[1], members[1] and string.sub(members[1], #key + 2)
 end
 
+-- Takes the first one that is parked behind a key: its pid, and the row that it had before, if any.
+local function unpark(key)
+  local member, pid = first_parked(key)
+  if not member then return nil end
+  call('ZREM', P, member)
+  local saved = call('HGET', Y, 'q' .. pid)
+  if saved then call('HDEL', Y, 'q' .. pid) end
+  return pid, saved
+end
+
+-- Puts a delivery that was begun behind the one that holds its key; its row is kept.
+local function park(key, pid, saved)
+  call('HDEL', X, pid)
+  call('ZREM', Z, pid)
+  call('ZADD', P, 0, key .. ':' .. pid)
+  call('HSET', Y, 'q' .. pid, saved)
+end
+
+-- As wait(), unless another message holds the key: then behind that. A replay neither waits for its key nor holds it.
+local function wait_in_order(key, pid, attempts, crashes, replay, due)
+  if key ~= '' and tonumber(replay) == 0 then
+    local head = call('HGET', Y, key)
+    if not head or string.sub(head, 1, 1) == '!' then
+      call('HSET', Y, key, pid)
+    elseif head ~= pid then
+      return park(key, pid, row(attempts, crashes, replay, due, 'w'))
+    end
+  end
+  wait(pid, attempts, crashes, replay, due)
+end
+
 local freed = 0
 -- Lets go of a key that this message held: the next one of it is to be handed out now.
 local function free(key, pid, now)
   if key == '' or call('HGET', Y, key) ~= pid then return end
-  local member, following = first_parked(key)
-  if not member then
+  local following, saved = unpark(key)
+  if not following then
     call('HDEL', Y, key)
     return
   end
-  call('ZREM', P, member)
   call('HSET', Y, key, following)
-  wait(following, 0, 0, 0, now)
+  if saved then
+    local attempts, crashes, replay, due = read_row(saved)
+    wait(following, attempts, crashes, replay, due)
+  else
+    wait(following, 0, 0, 0, now)
+  end
   freed = freed + 1
 end
 
+-- A message id as text, from the metadata of its message.
+local function id_of(meta)
+  local hex = {}
+  for i = 2, 17 do hex[#hex + 1] = string.format('%02x', string.byte(meta, i)) end
+  local text = table.concat(hex)
+  return table.concat({ string.sub(text, 1, 8), string.sub(text, 9, 12), string.sub(text, 13, 16),
+    string.sub(text, 17, 20), string.sub(text, 21) }, '-')
+end
+
+-- The failure of what dies with its key: `@` stands for the message that was given up.
+local function blocked_by(blocked, id)
+  return (string.gsub(blocked, '@', id))
+end
+
 -- Gives up what is parked behind this message, and what of its key is in the log and was not read yet.
-local function free_dead(handler, key, pid, now, blocked)
+local function free_dead(handler, key, pid, id, now, blocked)
   if key == '' or call('HGET', Y, key) ~= pid then return end
-  local member, following = first_parked(key)
-  while member do
-    call('ZREM', P, member)
-    bury(handler, following, now, '0', '0', blocked)
-    member, following = first_parked(key)
+  local why = blocked_by(blocked, id)
+  local following, saved = unpark(key)
+  while following do
+    local attempts = saved and read_row(saved) or '0'
+    bury(handler, following, now, attempts, '0', why)
+    following, saved = unpark(key)
   end
   local last = call('XREVRANGE', S, '+', '-', 'COUNT', 1)
   if last[1] then
-    call('HSET', Y, key, '!' .. pid_of(last[1][1]))
+    call('HSET', Y, key, '!' .. pid_of(last[1][1]) .. id)
   else
     call('HDEL', Y, key)
   end

@@ -19,6 +19,8 @@ use super::{feed, keys, life, notify, publish, settle};
 use crate::{Deliveries, HandlerSpec, StartFrom};
 
 static BIND: Lazy = LazyLock::new(|| Script::new("allow-oom", &[LIB, include_str!("bind.lua")]));
+static REORDER: Lazy =
+    LazyLock::new(|| Script::new("allow-oom", &[LIB, include_str!("reorder.lua")]));
 static UNBIND: Lazy =
     LazyLock::new(|| Script::new("allow-oom", &[LIB, include_str!("unbind.lua")]));
 
@@ -37,8 +39,19 @@ pub(super) async fn open(
             shards.push(publish::shard_at(shared, lane, partition).await?);
         }
     }
+    let reorder = before
+        .as_ref()
+        .is_some_and(|before| before.order != spec.order);
     for shard in &shards {
         bind(shared, shard, &spec, before.as_ref()).await?;
+        if reorder {
+            let keys = shard.keys.of_handler(&spec.id, &shard.incarnation().name);
+            let mut call = REORDER.with(&keys);
+            call.arg(&spec.id)
+                .arg(shared.clock.now().as_millis())
+                .arg(u8::from(spec.order));
+            shared.hot.call::<u64>(&REORDER, &call).await?;
+        }
     }
     if let Some(before) = &before {
         unbind(shared, &spec, before).await?;

@@ -82,13 +82,9 @@ pub(super) async fn over_several(
 /// Is there no room for these? What others write meanwhile may pass the bound by as much.
 async fn no_room(shared: &Shared, wanted: &[Item]) -> Result<Option<Full>, StoreError> {
     let figures = usage::all(shared).await?;
-    let size: usize = wanted
-        .iter()
-        .map(|item| item.meta.len() + item.data.len() + item.ty.as_str().len() + 80)
-        .sum();
-    let size = figures.bytes.saturating_add(size as u64);
-    if size > shared.limits.max_size {
-        return Ok(Some(publish::full(shared, "", &size.to_string())));
+    if figures.bytes >= shared.limits.max_size {
+        let full = publish::full(shared, "", &figures.bytes.to_string());
+        return Ok(Some(full));
     }
     for (handler, registered) in registry::handlers(shared).await? {
         let more = wanted

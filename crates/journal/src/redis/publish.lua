@@ -59,10 +59,10 @@ local function others(handler)
   return elsewhere[handler] or 0
 end
 
--- The bound that a group with these messages would pass, or nil.
-local function full(accepted, added)
-  if most_bytes >= 0 and #accepted > 0 and bytes + added > most_bytes then
-    return 'F\n' .. string.format('%.0f', bytes + added)
+-- The bound that is reached, or would be passed by a group with these messages; or nil.
+local function full(accepted)
+  if most_bytes >= 0 and #accepted > 0 and bytes >= most_bytes then
+    return 'F\n' .. string.format('%.0f', bytes)
   end
   if most < 0 then return nil end
   local more = {}
@@ -118,7 +118,7 @@ for g = 1, groups do
       added = added + size(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
     end
   end
-  local refused = full(accepted, added)
+  local refused = full(accepted)
   if refused then
     for i = 1, math.max(count_items, 1) do answers[#answers + 1] = refused end
   else

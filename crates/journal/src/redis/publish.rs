@@ -156,7 +156,7 @@ fn receipts(
 pub(super) fn full(shared: &Shared, handler: &str, figure: &str) -> Full {
     Full(if handler.is_empty() {
         let most = shared.limits.max_size;
-        format!("max_size {most} bytes, it would be {figure}")
+        format!("max_size {most} bytes, this part of the journal has {figure}")
     } else {
         let most = shared.limits.max_backlog;
         format!("max_backlog {most}, {figure} messages wait for `{handler}`")

@@ -1,5 +1,5 @@
 -- Settles deliveries of one handler. With lib.lua.
--- ARGV 1 handler, 2 node, 3 now, 4 failure of what dies with its key, 5 how many; then for each: pid, 1 if it is a
+-- ARGV 1 handler, 2 node, 3 now, 4 failure of what dies with its key, with `@` for the message that was given up, 5 how many; then for each: pid, 1 if it is a
 --      first attempt that is pending in the group, key digest or '', verdict (a ack, r retry, l release, d dead,
 --      k dead with its key, p parked), due, attempts made, crashes, replay, failure, record of the attempt or '',
 --      ids of the emits, how many emits; then for each emit: t, k, m, d, scope, payload digest.
@@ -34,12 +34,13 @@ for _ = 1, tonumber(ARGV[5]) do
       end
       if children ~= '' then call('HSET', CH, pid, (call('HGET', CH, pid) or '') .. children) end
     elseif verdict == 'r' or verdict == 'l' then
-      wait(pid, attempts, crashes, replay, due)
+      wait_in_order(key, pid, attempts, crashes, replay, due)
     elseif verdict == 'p' then
       call('HSET', X, pid, row(attempts, crashes, replay, now, 'p'))
     elseif verdict == 'k' then
+      local m = message(handler, pid)
       bury(handler, pid, now, attempts, replay, failure)
-      free_dead(handler, key, pid, now, blocked)
+      free_dead(handler, key, pid, m and id_of(m[3]) or '', now, blocked)
     else
       bury(handler, pid, now, attempts, replay, failure)
       free(key, pid, now)

@@ -338,11 +338,11 @@ pub(super) fn text(failure: &Failure) -> String {
     serde_json::to_string(failure).expect("a failure is strings and numbers")
 }
 
-/// Why a message dies whose key died before it.
+/// Why a message dies whose key died before it; the scripts put the id of the one that was given up for `@`.
 pub(super) fn blocked(now: Timestamp) -> String {
     unattempted(
         FailureKind::Blocked,
-        "an earlier message of its ordering key was given up",
+        "`@` of its ordering key was given up",
         now,
     )
 }
