@@ -14,13 +14,11 @@ local function replay(pid, due, ty, key, copy)
     if state == 'o' or (state == 'w' and attempts == '0' and number == '0') then return 0 end
   elseif not letter then
     if key ~= '' and call('ZSCORE', P, key .. ':' .. pid) then return 0 end
-    if call('HDEL', GONE, pid) == 1 then
-      -- Discarded before it was read: it will be read after all.
-      settled = settled - 1
-      return 1
+    -- What was discarded before it was read is settled; its mark stays, so that reading the log passes over it.
+    if call('HEXISTS', GONE, pid) == 0 then
+      if bound(handler, ty, pid) and (not upto or upto < pid) then return 0 end
+      if upto and #call('XPENDING', S, handler, pid, pid, 1) > 0 then return 0 end
     end
-    if bound(handler, ty, pid) and (not upto or upto < pid) then return 0 end
-    if upto and #call('XPENDING', S, handler, pid, pid, 1) > 0 then return 0 end
   end
   local m = message(handler, pid)
   if not m then
