@@ -143,17 +143,17 @@ fn tell(origin: &str, change: Change) {
     match change {
         Change::None => {}
         Change::Opened { rest } => warn!(
-            server.address = origin,
+            egress.origin = origin,
             rest_ms = rest.as_millis(),
             "`{origin}` fails again and again: it is not called for {rest:?}, what needs it waits"
         ),
         Change::Reopened { rest } => info!(
-            server.address = origin,
+            egress.origin = origin,
             rest_ms = rest.as_millis(),
             "`{origin}` still fails: it is not called for {rest:?}"
         ),
         Change::Closed => info!(
-            server.address = origin,
+            egress.origin = origin,
             "`{origin}` answers again: it is called again"
         ),
     }

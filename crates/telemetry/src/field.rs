@@ -22,6 +22,8 @@ pub const PLUGIN_NAME: &str = "plugin.name";
 pub const PLUGIN_VERSION: &str = "plugin.version";
 /// Id of a handler, `instance.handler`.
 pub const HANDLER_NAME: &str = "handler.name";
+/// Name of a schedule.
+pub const SCHEDULE_NAME: &str = "schedule.name";
 /// Pattern of a route, never the path that was asked for.
 pub const ROUTE_PATH: &str = "route.path";
 /// Number of an attempt, from 1.
@@ -32,4 +34,4 @@ pub const OUTCOME: &str = "outcome";
 pub const BACKOFF_MS: &str = "backoff_ms";
 
 /// Our own names that end like personal data and are none.
-pub(crate) const HARMLESS: [&str; 3] = [CONSUMER_GROUP, PLUGIN_NAME, HANDLER_NAME];
+pub(crate) const HARMLESS: [&str; 4] = [CONSUMER_GROUP, PLUGIN_NAME, HANDLER_NAME, SCHEDULE_NAME];

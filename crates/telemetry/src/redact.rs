@@ -62,7 +62,7 @@ const HIDDEN_ENDINGS: [&str; 8] = [
 ];
 
 /// Endings of names that are ours and harmless: `plugin_name`.
-const SHOWN: [&str; 7] = [
+const SHOWN: [&str; 8] = [
     "event_name",
     "file_name",
     "handler_name",
@@ -70,6 +70,7 @@ const SHOWN: [&str; 7] = [
     "idempotency_key",
     "ordering_key",
     "plugin_name",
+    "schedule_name",
 ];
 
 /// Decides by the names of fields and cleans texts.
@@ -251,6 +252,7 @@ mod tests {
         for field in [
             "plugin.name",
             "handler.name",
+            "schedule.name",
             "plugin_name",
             "attempt",
             "tokens",
