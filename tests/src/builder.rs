@@ -71,7 +71,7 @@ impl Builder {
         self.config(
             "[wiring.handlers.\"lms.enrol\"]\nbackoff = \"100ms..300ms\"\nmax_attempts = 100000\n\
              [dispatch.breaker]\nopen_for = \"50ms..100ms\"\n\
-             [egress.breaker]\nopen_for = \"50ms\"\nopen_max = \"100ms\"",
+             [egress.breaker]\nopen_for = \"50ms..100ms\"",
         )
     }
 

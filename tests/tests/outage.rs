@@ -67,7 +67,7 @@ fn an_lms_that_fails_again_and_again_is_given_a_rest_that_uses_up_no_attempt() {
         .payments()
         .config(
             "[wiring.handlers.\"lms.enrol\"]\nbackoff = \"100ms..100ms\"\nmax_attempts = 15\n\
-             [egress.breaker]\nopen_for = \"50ms\"\nopen_max = \"100ms\"",
+             breaker = false\n[egress.breaker]\nopen_for = \"50ms..100ms\"",
         )
         .start();
     let down = Rule::status(500);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::ByteSize;
 use crate::reader::Reader;
+use crate::{Backoff, ByteSize};
 
 /// `[egress]`: HTTP calls that plugins make through the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct EgressBreaker {
     /// Failures in a row that open it.
     pub failures: u32,
     /// How long it stays open at first.
-    pub open_for: Duration,
+    pub open_min: Duration,
     /// How long it stays open at most.
     pub open_max: Duration,
 }
@@ -50,17 +50,15 @@ impl Egress {
 
 impl EgressBreaker {
     fn read(from: &Reader<'_>) -> Self {
-        let breaker = Self {
+        let open_for: Backoff = from.get("open_for");
+        if !open_for.waits.is_empty() || open_for.min.is_zero() {
+            from.reject("open_for", "expected two durations such as \"1s..1m\"");
+        }
+        Self {
             enabled: from.get("enabled"),
             failures: from.at_least("failures", 1),
-            open_for: from.positive("open_for"),
-            open_max: from.positive("open_max"),
-        };
-        if breaker.open_max < breaker.open_for {
-            let max = humantime::format_duration(breaker.open_max);
-            let problem = format!("expected no more than `egress.breaker.open_max`, {max}");
-            from.reject("open_for", &problem);
+            open_min: open_for.min,
+            open_max: open_for.max,
         }
-        breaker
     }
 }

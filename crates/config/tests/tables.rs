@@ -96,7 +96,7 @@ fn what_a_journal_cannot_be_is_told_by_key() {
         node_timeout = "10ms"
         [egress.breaker]
         failures = 0
-        open_for = "2m"
+        open_for = "2m, 3m"
     "#
     ));
     assert_snapshot!(mistakes(

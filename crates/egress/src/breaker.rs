@@ -23,7 +23,7 @@ impl From<&coordinator_config::EgressBreaker> for BreakerOptions {
         Self {
             enabled: config.enabled,
             failures: config.failures,
-            open_for: config.open_for,
+            open_for: config.open_min,
             open_max: config.open_max,
         }
     }
