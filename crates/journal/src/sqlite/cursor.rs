@@ -133,6 +133,12 @@ impl Cursor {
         self.held.len() >= CROWDED
     }
 
+    /// Is there no room, for what keeps it can only become rows or be passed over? What was discarded before its turn
+    /// fills the window without anybody settling anything.
+    pub(super) fn is_stuffed(&self) -> bool {
+        self.crowded() || self.room() == 0 && self.passed >= STRAGGLING
+    }
+
     /// Positions that keep the window full, to become rows: all up to the last one held, if these are many; the older
     /// half of what is unsettled, when too much is settled beyond it. In both cases nothing older stays behind, so
     /// that of one ordering key rows are older than what has none.

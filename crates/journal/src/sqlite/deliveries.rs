@@ -209,7 +209,7 @@ impl SqliteDeliveries {
             now,
             ..
         } = hand;
-        if handler.cursor.crowded() {
+        if handler.cursor.is_stuffed() {
             self.shared.crowded.notify_one();
         }
         if !given.is_empty() {

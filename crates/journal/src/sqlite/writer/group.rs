@@ -154,7 +154,7 @@ fn plan<'a>(shared: &Shared, group: &'a Group) -> Plan<'a> {
             }));
     }
     let crowded = state.handlers.iter();
-    for (id, _) in crowded.filter(|(_, handler)| handler.cursor.crowded()) {
+    for (id, _) in crowded.filter(|(_, handler)| handler.cursor.is_stuffed()) {
         plan.settled.insert(*id, Vec::new());
     }
     let mut taken = BTreeSet::new();
