@@ -53,10 +53,14 @@ impl Builder {
     /// Stripe, and the LMS that the sandbox plays.
     #[must_use]
     pub fn payments(self) -> Self {
-        let lms = format!(
-            "base_url = \"{}\"\ntoken = \"env:LMS_TOKEN\"",
-            self.sandbox.url()
-        );
+        let url = self.sandbox.url();
+        self.payments_at(&url)
+    }
+
+    /// Stripe, and an LMS that another house's sandbox plays.
+    #[must_use]
+    pub fn payments_at(self, lms: &str) -> Self {
+        let lms = format!("base_url = \"{lms}\"\ntoken = \"env:LMS_TOKEN\"");
         self.plugin(
             "stripe",
             "coordinator_stripe",

@@ -5,6 +5,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use coordinator_sandbox::Sandbox;
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::patience::PATIENCE;
@@ -115,6 +116,20 @@ impl TestHouse {
     fn read_log(&mut self) {
         let logged = self.logged.take();
         while logged.as_ref().is_some_and(|logged| logged.recv().is_ok()) {}
+    }
+
+    /// Stops the host where it is: it answers nobody, and does not know.
+    pub fn freeze(&self) {
+        self.host().send(Signal::STOP);
+    }
+
+    /// Ends [`TestHouse::freeze`].
+    pub fn thaw(&self) {
+        self.host().send(Signal::CONT);
+    }
+
+    fn host(&self) -> &Host {
+        self.host.as_ref().expect("the test has a host running")
     }
 
     /// Lets the host write no file beyond this many bytes, or as it likes again.

@@ -102,7 +102,11 @@ impl Host {
 
     /// Asks it to end.
     pub(crate) fn signal_end(&self) {
-        kill_process(self.pid(), Signal::TERM).expect("it runs, and is ours");
+        self.send(Signal::TERM);
+    }
+
+    pub(crate) fn send(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("it runs, and is ours");
     }
 
     /// Waits until it has ended by itself.
