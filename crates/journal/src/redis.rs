@@ -38,6 +38,7 @@ mod settle;
 mod shard;
 mod state;
 mod stats;
+mod strays;
 mod transfer;
 mod usage;
 

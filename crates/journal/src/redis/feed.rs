@@ -7,8 +7,8 @@ use tracing::warn;
 
 use super::error::StoreError;
 use super::handler::{Bound, Handler, Plan, View};
-use super::read;
 use super::state::Shared;
+use super::{read, strays};
 
 /// Most entries of one read.
 const PAGE: usize = 256;
@@ -48,7 +48,7 @@ pub(super) async fn run(shared: Arc<Shared>, handler: Arc<Handler>) {
                 news,
             } => {
                 let turn = Turn { due, news };
-                let outcome = turn.read(&shared, &handler, &view, want).await;
+                let outcome = turn.look(&shared, &handler, &view, want, failing).await;
                 let before = std::mem::replace(&mut failing, outcome.is_err());
                 if let Err(error) = outcome {
                     turn.put_back(&handler);
@@ -77,6 +77,23 @@ impl Turn {
         for bound in self.due.iter().chain(&self.news) {
             handler.poke(bound.shard.index);
         }
+    }
+
+    /// Reads; after a failure gives back first what the lost answer may have held.
+    async fn look(
+        &self,
+        shared: &Arc<Shared>,
+        handler: &Handler,
+        view: &View,
+        want: usize,
+        failed: bool,
+    ) -> Result<(), StoreError> {
+        if failed {
+            for bound in &view.shards {
+                strays::give_back(shared, handler, bound).await?;
+            }
+        }
+        self.read(shared, handler, view, want).await
     }
 
     async fn read(

@@ -3,7 +3,7 @@
 //! The feeder (`feed.rs`) reads and deposits here; [`RedisDeliveries`](super::deliveries) takes. So a wait that is
 //! dropped loses nothing, and no more is read than was asked for.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -331,6 +331,13 @@ impl Handler {
             drop(feed);
             self.ready.notify_one();
         }
+    }
+
+    /// Positions that this node holds in a shard, as far as it knows.
+    pub(super) fn holds(&self, shard: u32) -> HashSet<u64> {
+        let feed = self.feed();
+        let held = feed.held.keys().filter(|place| place.0 == shard);
+        held.map(|place| place.1).collect()
     }
 
     /// This node is not alive any more in that shard: it holds nothing there.
