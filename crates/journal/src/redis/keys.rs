@@ -31,7 +31,7 @@
 //! | `T:w:<h>` | HASH | pid → node that has it, for each `o` |
 //! | `T:p:<h>` | ZSET, all scores 0 | `digest:pid`: parked behind an earlier message of their key; they have no row in `x` |
 //! | `T:y:<h>` | HASH | digest → pid of the head that holds the key; or `!`, a pid and a message id: what comes up to there dies with that message. Also `q` and a pid → the row that a parked delivery had |
-//! | `T:g:<h>` | HASH | pid → when it was discarded before the group had read it: it is acked when it is read |
+//! | `T:g:<h>` | HASH | pid → when it was discarded, or died with its key, before the group had read it: it is acked when it is read |
 //! | `T:e` | HASH | `h\|pid` → own copy (four packed fields, as in the log) of a replayed message that left the log |
 //! | `T:d`, `T:dz` | HASH, ZSET | dead letters: `h\|pid` → eight packed fields (died, attempts, replay, failure, t, k, m, d); died → `h\|pid`. In `T:d` also `#` and a message id → pid, of what is to be found longer than its day |
 //! | `T:a`, `T:az` | HASH, ZSET | `h\|pid` → packed JSON texts of failed attempts; time of the last → `h\|pid` |

@@ -177,8 +177,21 @@ local function blocked_by(blocked, id)
   return (string.gsub(blocked, '@', id))
 end
 
--- Gives up what is parked behind this message, and what of its key is in the log and was not read yet.
-local function free_dead(handler, key, pid, id, now, blocked)
+-- How far a group has read: an entry id.
+local function delivered(handler)
+  for _, group in ipairs(call('XINFO', 'GROUPS', S)) do
+    local name, last
+    for i = 1, #group, 2 do
+      if group[i] == 'name' then name = group[i + 1] end
+      if group[i] == 'last-delivered-id' then last = group[i + 1] end
+    end
+    if name == handler then return last end
+  end
+end
+
+-- Gives up what is parked behind this message, and what of its key is in the log and was not read yet: up to 10,000
+-- entries at once, the rest when it is read. `gone` is the hash of what was settled before it was read.
+local function free_dead(handler, key, pid, id, now, blocked, gone)
   if key == '' or call('HGET', Y, key) ~= pid then return end
   local why = blocked_by(blocked, id)
   local following, saved = unpark(key)
@@ -187,12 +200,23 @@ local function free_dead(handler, key, pid, id, now, blocked)
     bury(handler, following, now, attempts, '0', why)
     following, saved = unpark(key)
   end
-  local last = call('XREVRANGE', S, '+', '-', 'COUNT', 1)
-  if last[1] then
-    call('HSET', Y, key, '!' .. pid_of(last[1][1]) .. id)
-  else
-    call('HDEL', Y, key)
+  local from, looked = '(' .. delivered(handler), 0
+  while looked < 10000 do
+    local entries = call('XRANGE', S, from, '+', 'COUNT', 128)
+    for _, entry in ipairs(entries) do
+      local f, unread = entry[2], pid_of(entry[1])
+      if f[4] == key and bound(handler, f[2], unread) and call('HSETNX', gone, unread, now) == 1 then
+        bury(handler, unread, now, '0', '0', why)
+      end
+    end
+    if #entries < 128 then
+      call('HDEL', Y, key)
+      return
+    end
+    from, looked = '(' .. entries[128][1], looked + 128
   end
+  local last = call('XREVRANGE', S, '+', '-', 'COUNT', 1)
+  call('HSET', Y, key, '!' .. pid_of(last[1][1]) .. id)
 end
 
 local function finish(handler)

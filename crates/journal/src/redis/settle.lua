@@ -1,4 +1,4 @@
--- Settles deliveries of one handler. With lib.lua.
+-- Settles deliveries of one handler. With lib.lua. KEYS 19 what was settled before it was read.
 -- ARGV 1 handler, 2 node, 3 now, 4 failure of what dies with its key, with `@` for the message that was given up, 5 how many; then for each: pid, 1 if it is a
 --      first attempt that is pending in the group, key digest or '', verdict (a ack, r retry, l release, d dead,
 --      k dead with its key, p parked), due, attempts made, crashes, replay, failure, record of the attempt or '',
@@ -40,7 +40,7 @@ for _ = 1, tonumber(ARGV[5]) do
     elseif verdict == 'k' then
       local m = message(handler, pid)
       bury(handler, pid, now, attempts, replay, failure)
-      free_dead(handler, key, pid, m and id_of(m[3]) or '', now, blocked)
+      free_dead(handler, key, pid, m and id_of(m[3]) or '', now, blocked, KEYS[19])
     else
       bury(handler, pid, now, attempts, replay, failure)
       free(key, pid, now)

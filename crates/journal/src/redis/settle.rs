@@ -287,7 +287,9 @@ impl Write<'_> {
         }
         let now = self.shared.clock.now();
         let lines: Vec<&Line> = batches.iter().flat_map(|batch| &batch.lines).collect();
-        let mut call = SETTLE.with(&self.shard.keys.of_handler(self.handler, self.node));
+        let mut keys = self.shard.keys.of_handler(self.handler, self.node);
+        keys.push(self.shard.keys.gone(self.handler));
+        let mut call = SETTLE.with(&keys);
         call.arg(&**self.handler)
             .arg(self.node)
             .arg(now.as_millis())
