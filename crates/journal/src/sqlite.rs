@@ -1,7 +1,8 @@
 //! The embedded engine: one SQLite file.
 //!
 //! A log of messages, one cursor per handler, and rows for what failed. One task writes, in groups; what is known in
-//! memory changes only after a commit. Handlers are woken by commits and page the log by their cursor.
+//! memory changes only after a commit. A commit hands its messages to their handlers as they are; one that falls behind
+//! pages the log by its cursor until it has caught up. Of one ordering key an ordered handler is given one at a time.
 
 mod browse;
 mod burial;

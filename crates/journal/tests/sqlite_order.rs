@@ -1,176 +1,20 @@
 //! Order per key in the embedded engine: what is held in memory, what becomes a row, and how the one becomes the other.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "sqlite_order/house.rs"]
+mod house;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
+use coordinator_journal::sqlite::SqliteJournal;
 use coordinator_journal::{
-    Clock as _, Deliveries, Delivery, Durability, Failure, FailureKind, HandlerSpec, HandlerStats,
-    Journal, Limits, ManualClock, MessageQuery, MessageState, NewMessage, Replay, Replayed, Settle,
-    SettleOutcome, Verdict,
+    Clock as _, Delivery, HandlerSpec, Journal, ManualClock, NewMessage, Replay, Replayed, Settle,
+    Verdict,
 };
-use coordinator_message::{Envelope, MessageId, Timestamp};
+use coordinator_message::Timestamp;
+use house::{House, MINUTE, PAID, PLACED, failure, journal, message, number};
 use tempfile::TempDir;
-
-const PLACED: &str = "org.example.order.placed.v1";
-const PAID: &str = "org.example.order.paid.v1";
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// A journal in a directory of its own, with one handler of two types in one lane.
-struct House {
-    dir: TempDir,
-    clock: Arc<ManualClock>,
-    journal: SqliteJournal,
-    stream: Box<dyn Deliveries>,
-}
-
-async fn journal(dir: &TempDir, clock: &Arc<ManualClock>) -> SqliteJournal {
-    let options = SqliteOptions {
-        dir: dir.path().to_owned(),
-        durability: Durability::Relaxed,
-        limits: Limits::default(),
-        clock: clock.clone(),
-    };
-    SqliteJournal::open(options).await.unwrap()
-}
-
-fn spec(order: bool) -> HandlerSpec {
-    let types = vec![PLACED.parse().unwrap(), PAID.parse().unwrap()];
-    HandlerSpec {
-        lanes: ["orders".to_owned()].into(),
-        order,
-        ..HandlerSpec::new("lms.enrol", types)
-    }
-}
-
-fn message(ty: &str, key: Option<&str>, number: usize) -> NewMessage {
-    let now = Timestamp::now();
-    let data = number.to_string().into();
-    let mut envelope = Envelope::new(MessageId::new(now), ty.parse().unwrap(), "/test", now, data);
-    envelope.key = key.map(str::to_owned);
-    envelope.lane = "orders".to_owned();
-    NewMessage {
-        envelope,
-        publisher: "plugin/test".to_owned(),
-        idempotency_key: None,
-        deliver_at: None,
-    }
-}
-
-fn number(delivery: &Delivery) -> usize {
-    std::str::from_utf8(&delivery.message.data)
-        .unwrap()
-        .parse()
-        .unwrap()
-}
-
-fn failure() -> Failure {
-    Failure {
-        kind: FailureKind::Refused,
-        chain: vec!["LMS answered 422".to_owned()],
-        started: Timestamp::from_millis(1),
-        ran_ms: 1,
-    }
-}
-
-impl House {
-    async fn new(order: bool) -> Self {
-        let dir = TempDir::new().unwrap();
-        let clock = Arc::new(ManualClock::new(Timestamp::now()));
-        let journal = journal(&dir, &clock).await;
-        let stream = journal.open(spec(order)).await.unwrap();
-        Self {
-            dir,
-            clock,
-            journal,
-            stream,
-        }
-    }
-
-    async fn restart(self, order: bool) -> Self {
-        self.journal.close().await;
-        let journal = journal(&self.dir, &self.clock).await;
-        let stream = journal.open(spec(order)).await.unwrap();
-        Self {
-            journal,
-            stream,
-            ..self
-        }
-    }
-
-    async fn publish(&self, messages: impl IntoIterator<Item = NewMessage>) -> Vec<MessageId> {
-        let receipts = self.journal.publish(messages.into_iter().collect()).await;
-        receipts
-            .unwrap()
-            .into_iter()
-            .map(|receipt| receipt.id)
-            .collect()
-    }
-
-    /// Exactly `count`. The limit of its patience is for a hung test.
-    async fn take(&mut self, count: usize) -> Vec<Delivery> {
-        let mut taken = Vec::new();
-        while taken.len() < count {
-            let next = tokio::time::timeout(MINUTE, self.stream.next(count - taken.len()));
-            taken.extend(next.await.expect("deliveries should come").unwrap());
-        }
-        taken
-    }
-
-    async fn settle(&self, delivery: &Delivery, verdict: Verdict) {
-        let token = delivery.token.clone();
-        let outcome = self.journal.settle(vec![Settle { token, verdict }]).await;
-        assert_eq!(outcome.unwrap(), [SettleOutcome::Settled]);
-    }
-
-    async fn ack(&self, delivery: &Delivery) {
-        self.settle(delivery, Verdict::Ack { emits: Vec::new() })
-            .await;
-    }
-
-    async fn stats(&self) -> HandlerStats {
-        self.journal.stats().await.unwrap().handlers.remove(0)
-    }
-
-    /// Tries again what was given up and holds its key.
-    async fn replay_parked(&self) {
-        let mut cursor = None;
-        loop {
-            let query = MessageQuery {
-                state: Some(MessageState::Parked),
-                limit: 500,
-                cursor,
-                ..MessageQuery::default()
-            };
-            let page = self.journal.messages(query).await.unwrap();
-            let replays = page.items.iter().map(|record| Replay {
-                message: record.message.id,
-                handler: None,
-                due: None,
-            });
-            self.journal.replay(replays.collect()).await.unwrap();
-            cursor = page.next;
-            if cursor.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Acks whatever comes until nothing is left, and answers it in the order it came.
-    async fn drain(&mut self) -> Vec<usize> {
-        let mut seen = Vec::new();
-        while self.stats().await.lag > 0 {
-            let next = tokio::time::timeout(MINUTE, self.stream.next(64));
-            for delivery in next.await.expect("what is left should come").unwrap() {
-                seen.push(number(&delivery));
-                self.ack(&delivery).await;
-            }
-        }
-        seen
-    }
-}
 
 fn one_key(count: usize) -> impl Iterator<Item = NewMessage> {
     (1..=count).map(|number| message(PLACED, Some("o-1"), number))

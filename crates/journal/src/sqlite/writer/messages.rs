@@ -71,34 +71,9 @@ impl Batch {
         }
         let types = batch.types(connection, shared, messages).await?;
         let mut keys = Keys::find(connection, shared, messages, now).await?;
-        let mut position = shared.state().head;
-        let mut new = Vec::with_capacity(messages.len());
-        let mut later = Later::default();
         let repeated = delaying::repeated(connection, shared, messages, now).await?;
-        for (index, message) in messages.iter().enumerate() {
-            if let Some(known) = keys.claim(index, message) {
-                batch.stored.push(known);
-                continue;
-            }
-            if let Some(data) = repeated.get(&message.envelope.id) {
-                batch.stored.push(Stored::known(message, data));
-                continue;
-            }
-            position += 1;
-            let row = NewRow {
-                position,
-                ty: types[index],
-                accepted: now,
-                envelope: &message.envelope,
-            };
-            if let Some(due) = delaying::due(message, now) {
-                batch.stored.push(Stored::Delayed(position));
-                later.push(row, due);
-            } else {
-                batch.stored.push(Stored::New(position));
-                new.push(row);
-            }
-        }
+        let head = shared.state().head;
+        let (new, later) = batch.place(messages, &types, head, &mut keys, &repeated);
         let head = format!("INSERT INTO message ({MESSAGE})");
         let statement = (
             head.as_str(),
@@ -124,6 +99,44 @@ impl Batch {
             }
         }
         Ok(batch)
+    }
+
+    /// Gives every message that is new a position: in the log, or, if its time has not come, beside it.
+    fn place<'a>(
+        &mut self,
+        messages: &[&'a NewMessage],
+        types: &[i64],
+        mut position: u64,
+        keys: &mut Keys,
+        repeated: &HashMap<MessageId, Vec<u8>>,
+    ) -> (Vec<NewRow<'a>>, Later<'a>) {
+        let mut new = Vec::with_capacity(messages.len());
+        let mut later = Later::default();
+        for (index, message) in messages.iter().copied().enumerate() {
+            if let Some(known) = keys.claim(index, message) {
+                self.stored.push(known);
+                continue;
+            }
+            if let Some(data) = repeated.get(&message.envelope.id) {
+                self.stored.push(Stored::known(message, data));
+                continue;
+            }
+            position += 1;
+            let row = NewRow {
+                position,
+                ty: types[index],
+                accepted: self.now,
+                envelope: &message.envelope,
+            };
+            if let Some(due) = delaying::due(message, self.now) {
+                self.stored.push(Stored::Delayed(position));
+                later.push(row, due);
+            } else {
+                self.stored.push(Stored::New(position));
+                new.push(row);
+            }
+        }
+        (new, later)
     }
 
     /// Makes the messages known: to be called after the commit only.
