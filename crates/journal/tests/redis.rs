@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use conformance::Harness;
 use coordinator_journal::redis::{OpenError, RedisJournal, RedisOptions};
-use coordinator_journal::{Durability, Journal};
+use coordinator_journal::{Control, Durability, Journal};
 use harness::RedisHarness;
 use server::{Server, Settings};
 
@@ -128,4 +128,22 @@ async fn a_server_that_was_killed_has_what_it_accepted_and_is_found_again() {
     }
     assert!(journal.message(id).await.unwrap().is_some());
     journal.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_ends_on_every_node() {
+    let harness = RedisHarness::plain();
+    let here = harness.open(conformance::roomy()).await;
+    let there = harness.open(conformance::roomy()).await;
+    drop(conformance::paid_handler(&*here, "lms.enrol").await);
+    let told = here.control("lms.enrol", Control::Pause).await.unwrap();
+    assert!(told.is_some());
+    let mut stream = conformance::paid_handler(&*there, "lms.enrol").await;
+    let waiting = tokio::spawn(async move { conformance::take_one(&mut stream).await });
+    conformance::publish(&*here, conformance::message(conformance::PAID, "1")).await;
+    here.control("lms.enrol", Control::Resume).await.unwrap();
+    let delivery = waiting.await.unwrap();
+    conformance::ack(&*there, &delivery).await;
+    here.close().await;
+    there.close().await;
 }

@@ -233,6 +233,7 @@ pub(super) async fn control(
     match control {
         Control::Pause | Control::Resume => {
             let paused = control == Control::Pause;
+            let _turn = shared.controls.lock().await;
             registry::pause(shared, handler, paused).await?;
             if let Some(handler) = shared.handler(handler) {
                 handler.pause(paused);

@@ -94,6 +94,22 @@ pub(super) async fn pause(shared: &Shared, id: &str, paused: bool) -> Result<(),
         .await
 }
 
+/// Pauses the handlers that are open here, or lets them go on, as other nodes were told.
+pub(super) async fn follow_pauses(shared: &Shared) -> Result<(), StoreError> {
+    let _turn = shared.controls.lock().await;
+    let now: BTreeSet<String> = shared
+        .look
+        .run(cmd("SMEMBERS").arg(shared.global.paused()))
+        .await?;
+    for handler in shared.handlers().values() {
+        let paused = now.contains(&*handler.name);
+        if handler.is_paused() != paused {
+            handler.pause(paused);
+        }
+    }
+    Ok(())
+}
+
 /// Says that these handlers are open on this node, for a while.
 pub(super) async fn announce(shared: &Shared) -> Result<(), StoreError> {
     let open: Vec<String> = shared.handlers().keys().map(|id| id.to_string()).collect();

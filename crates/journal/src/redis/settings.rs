@@ -1,7 +1,7 @@
 //! Is the server fit to hold a journal, and what is its "accepted" worth?
 //!
 //! In: a connection and the durability that the operator asked for. Out: what the server is and gives, or a refusal
-//! that says what to set. It is asked at the start and once a second after it: the server may be started again, or
+//! that says what to set; and, in the same breath, what nodes tell each other. It is asked at the start and once a second after it: the server may be started again, or
 //! another one take its place, with other settings; until that is put right, nothing is accepted.
 
 use std::sync::Arc;
@@ -68,11 +68,12 @@ pub(super) async fn watch(shared: Arc<Shared>) {
             () = tokio::time::sleep(AGAIN) => {}
         }
         check_again(&shared).await;
-        if let Err(error) = registry::announce(&shared).await {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "other nodes were not told what is open here"
-            );
+        let told = async {
+            registry::announce(&shared).await?;
+            registry::follow_pauses(&shared).await
+        };
+        if let Err(error) = told.await {
+            tracing::debug!(error = %error, "nodes have not told each other what is open and paused");
         }
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct Shared {
     pub(super) node: String,
     /// The server, in words, for [`crate::Stats::engine`].
     engine: Mutex<String>,
+    /// One at a time: pausing a handler, and learning what other nodes were told. So no older reading undoes a word.
+    pub(super) controls: tokio::sync::Mutex<()>,
     /// Are there idempotency keys that came from another journal?
     pub(super) moved_keys: AtomicBool,
     /// Why nothing can be accepted: the server's settings are not what they must be any more.
@@ -110,6 +112,7 @@ impl Shared {
             closed: watch::Sender::new(false),
             node: Uuid::now_v7().simple().to_string(),
             engine: Mutex::new(parts.engine),
+            controls: tokio::sync::Mutex::default(),
             moved_keys: AtomicBool::new(false),
             unfit: Mutex::default(),
             outbox: tokio::sync::Notify::new(),

@@ -7,7 +7,10 @@ local more = 0
 
 for _, member in ipairs(call('ZRANGE', P, 0, 127)) do
   call('ZREM', P, member)
-  bury(handler, string.sub(member, -21), now, '0', '0', failure)
+  local pid = string.sub(member, -21)
+  local saved = call('HGET', Y, 'q' .. pid)
+  local attempts = saved and read_row(saved) or '0'
+  bury(handler, pid, now, attempts, '0', failure)
   more = 1
 end
 local page = call('HSCAN', X, '0', 'COUNT', 128)[2]

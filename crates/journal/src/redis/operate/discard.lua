@@ -27,6 +27,7 @@ local function discard(pid, ty, key)
     return told(pid, f[3], f[2])
   end
   local parked = key ~= '' and call('ZREM', P, key .. ':' .. pid) == 1
+  if parked then call('HDEL', Y, 'q' .. pid) end
   local unread = not parked and bound(handler, ty, pid) and (not upto or upto < pid)
   if parked or (unread and call('HSETNX', GONE, pid, now) == 1) then
     settled = settled + 1

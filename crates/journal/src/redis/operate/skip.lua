@@ -16,7 +16,10 @@ if part == 'unread' then
   end
 elseif part == 'parked' then
   local some = call('ZRANGE', P, 0, 127)
-  if #some > 0 then call('ZREM', P, unpack(some)) end
+  for _, member in ipairs(some) do
+    call('ZREM', P, member)
+    call('HDEL', Y, 'q' .. string.sub(member, -21))
+  end
   settled = #some
   if #some == 128 then following = '1' end
 else

@@ -8,7 +8,10 @@ use coordinator_message::Timestamp;
 
 use super::moved_keys;
 use crate::redis::browse::{self, Listed};
+use crate::redis::entries::{self, Entry};
 use crate::redis::error::StoreError;
+use crate::redis::places::{Place, Row};
+use crate::redis::shard::Shard;
 use crate::redis::state::Shared;
 use crate::redis::{dead, detail, keys, registry};
 use crate::{
@@ -32,6 +35,7 @@ pub(in crate::redis) async fn export(
     match stage {
         "handlers" => handlers(shared, read(at)?).await,
         "messages" => messages(shared, at).await,
+        "copies" => copies(shared, at).await,
         "dead" => letters(shared, at).await,
         "keys" => idempotency(shared, at).await,
         "moved" => {
@@ -86,13 +90,83 @@ async fn messages(shared: &Shared, at: &str) -> Result<Page<Record>, StoreError>
     // Without a filter, a page that is not full is the last.
     let next = match found.next {
         Some(next) if found.items.len() == PAGE => format!("messages:{next}"),
-        _ => "dead:".to_owned(),
+        _ => "copies:0.0".to_owned(),
     };
     let mut items = Vec::new();
     for listed in found.items {
-        items.extend(waiting(shared, listed).await?);
+        // One without payload is only delivered from a copy.
+        if !listed.entry.dropped {
+            items.extend(waiting(shared, listed).await?);
+        }
     }
     Ok(page(items.into_iter(), next))
+}
+
+/// Replays of what is not in the log any more.
+async fn copies(shared: &Shared, at: &str) -> Result<Page<Record>, StoreError> {
+    let (shard, from) = at
+        .split_once('.')
+        .ok_or(StoreError::Cursor(UnknownCursor))?;
+    let shard = read(shard)?;
+    let Some(of) = sorted(shared).get(shard).cloned() else {
+        return Ok(page(std::iter::empty(), "dead:".to_owned()));
+    };
+    let mut scan = cmd("HSCAN");
+    scan.arg(of.keys.copies()).arg(from).arg("COUNT").arg(100);
+    let (next, rows): (String, Vec<Vec<u8>>) = shared.look.run(&scan).await?;
+    let mut items = Vec::new();
+    for pair in rows.chunks_exact(2) {
+        if let Some(listed) = copy(shared, &of, &pair[0], &pair[1]).await? {
+            items.extend(waiting(shared, listed).await?);
+        }
+    }
+    let next = match &*next {
+        "0" => format!("copies:{}.0", shard + 1),
+        next => format!("copies:{shard}.{next}"),
+    };
+    Ok(page(items.into_iter(), next))
+}
+
+/// `None` if it was settled in between.
+async fn copy(
+    shared: &Shared,
+    shard: &Arc<Shard>,
+    name: &[u8],
+    packed: &[u8],
+) -> Result<Option<Listed>, StoreError> {
+    let damaged = || StoreError::Damaged("the name of a copy is not readable");
+    let (handler, pid) = std::str::from_utf8(name)
+        .ok()
+        .and_then(|name| name.rsplit_once('|'))
+        .ok_or_else(damaged)?;
+    let mut get = cmd("HGET");
+    get.arg(shard.keys.rows(handler)).arg(pid);
+    let row: Option<Vec<u8>> = shared.look.run(&get).await?;
+    let Some(row) = row else { return Ok(None) };
+    let (state, row) = Row::read(&row)?;
+    let entry = Entry {
+        shard: shard.clone(),
+        position: keys::position(pid).ok_or_else(damaged)?,
+        fields: entries::unpacked(packed)?,
+        delayed: false,
+        dropped: false,
+    };
+    Ok(Some(Listed {
+        stored: entry.fields.decode()?,
+        entry,
+        places: vec![Place {
+            handler: handler.to_owned(),
+            state,
+            row,
+        }],
+    }))
+}
+
+/// All shards, in an order that is the same for every page.
+fn sorted(shared: &Shared) -> Vec<Arc<Shard>> {
+    let mut shards = shared.shards.all();
+    shards.sort_by_key(|shard| keys::shard_name(&shard.lane, shard.partition));
+    shards
 }
 
 /// `None` if every handler has settled it.
@@ -144,8 +218,7 @@ async fn idempotency(shared: &Shared, at: &str) -> Result<Page<Record>, StoreErr
     let mut parts = at.split('.');
     let mut part = || parts.next().ok_or(StoreError::Cursor(UnknownCursor));
     let (shard, day, from) = (read(part()?)?, read(part()?)?, part()?);
-    let mut shards = shared.shards.all();
-    shards.sort_by_key(|shard| keys::shard_name(&shard.lane, shard.partition));
+    let shards = sorted(shared);
     let days: Vec<i64> = keys::days(shared.clock.now(), shared.limits.retention).collect();
     let Some(known) = shards.get(shard) else {
         return Ok(page(std::iter::empty(), "moved:0".to_owned()));
