@@ -24,9 +24,6 @@ pub(super) enum StoreError {
     /// Its settings do not give what the journal promises.
     #[error("the Redis server is not fit: {0}")]
     Unfit(String),
-    /// This engine does not do that yet.
-    #[error("this engine cannot do that yet")]
-    Unbuilt,
 }
 
 /// The journal could not be opened.

@@ -39,23 +39,7 @@ pub(super) async fn open(
             shards.push(publish::shard_at(shared, lane, partition).await?);
         }
     }
-    let reorder = before
-        .as_ref()
-        .is_some_and(|before| before.order != spec.order);
-    for shard in &shards {
-        bind(shared, shard, &spec, before.as_ref()).await?;
-        if reorder {
-            let keys = shard.keys.of_handler(&spec.id, &shard.incarnation().name);
-            let mut call = REORDER.with(&keys);
-            call.arg(&spec.id)
-                .arg(shared.clock.now().as_millis())
-                .arg(u8::from(spec.order));
-            shared.hot.call::<u64>(&REORDER, &call).await?;
-        }
-    }
-    if let Some(before) = &before {
-        unbind(shared, &spec, before).await?;
-    }
+    align(shared, &shards, &spec, before.as_ref()).await?;
     let paused = before.as_ref().is_some_and(|before| before.paused);
     let registered = Registered {
         types: spec.types.clone(),
@@ -72,17 +56,7 @@ pub(super) async fn open(
         });
         bounds.push(bound(shared, shard.clone(), &spec).await?);
     }
-    let (handler, new) = {
-        let mut handlers = shared.handlers();
-        match handlers.get(&*spec.id) {
-            Some(known) => (known.clone(), false),
-            None => {
-                let handler = Arc::new(Handler::new(&spec.id));
-                handlers.insert(handler.name.clone(), handler.clone());
-                (handler, true)
-            }
-        }
-    };
+    let (handler, new) = of_this_node(shared, &spec.id);
     let generation = handler.bind(spec.order, bounds, shared);
     handler.pause(paused);
     registry::announce(shared).await?;
@@ -95,6 +69,42 @@ pub(super) async fn open(
         handler,
         generation,
     }))
+}
+
+/// Brings what is in the shards in line with the wiring.
+async fn align(
+    shared: &Arc<Shared>,
+    shards: &[Arc<Shard>],
+    spec: &HandlerSpec,
+    before: Option<&Registered>,
+) -> Result<(), StoreError> {
+    let reorder = before.is_some_and(|before| before.order != spec.order);
+    for shard in shards {
+        bind(shared, shard, spec, before).await?;
+        if reorder {
+            let keys = shard.keys.of_handler(&spec.id, &shard.incarnation().name);
+            let mut call = REORDER.with(&keys);
+            call.arg(&spec.id)
+                .arg(shared.clock.now().as_millis())
+                .arg(u8::from(spec.order));
+            shared.hot.call::<u64>(&REORDER, &call).await?;
+        }
+    }
+    if let Some(before) = before {
+        unbind(shared, spec, before).await?;
+    }
+    Ok(())
+}
+
+/// The handler as this node has it, and whether it was not open here before.
+fn of_this_node(shared: &Shared, id: &str) -> (Arc<Handler>, bool) {
+    let mut handlers = shared.handlers();
+    if let Some(known) = handlers.get(id) {
+        return (known.clone(), false);
+    }
+    let handler = Arc::new(Handler::new(id));
+    handlers.insert(handler.name.clone(), handler.clone());
+    (handler, true)
 }
 
 /// Binds every type in one shard.

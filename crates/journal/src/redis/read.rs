@@ -45,44 +45,47 @@ pub(super) async fn waiting(
     }
     given
         .into_iter()
-        .map(|one| {
-            let parts = items(one);
-            let text = |index: usize| {
-                parts
-                    .get(index)
-                    .and_then(|part| std::str::from_utf8(bytes(part)).ok())
-            };
-            let number = |index| text(index).and_then(|text| text.parse::<u32>().ok());
-            let damaged = StoreError::Damaged("a delivery that waits is not readable");
-            let (Some(position), Some(attempts), Some(crashes), Some(replay), Some(fields)) = (
-                text(0).and_then(keys::position),
-                number(1),
-                number(2),
-                number(3),
-                parts.get(4..8),
-            ) else {
-                return Err(damaged);
-            };
-            let field = |index: usize| bytes(&fields[index]).to_vec();
-            let fields = Fields {
-                ty: field(0),
-                key: field(1),
-                meta: field(2),
-                data: field(3),
-            };
-            Ok(Found {
-                shard: shard.index,
-                position,
-                message: fields.decode()?.envelope,
-                attempt: attempts + 1,
-                crashes,
-                replay,
-                key: Digest::try_from(&*fields.key).ok(),
-                first: false,
-                incarnation: node.number,
-            })
-        })
+        .map(|one| leased(one, shard.index, node.number))
         .collect()
+}
+
+/// One delivery as `lease.lua` gives it.
+fn leased(one: Value, shard: u32, incarnation: u64) -> Result<Found, StoreError> {
+    let parts = items(one);
+    let text = |index: usize| {
+        parts
+            .get(index)
+            .and_then(|part| std::str::from_utf8(bytes(part)).ok())
+    };
+    let number = |index| text(index).and_then(|text| text.parse::<u32>().ok());
+    let (Some(position), Some(attempts), Some(crashes), Some(replay), Some(fields)) = (
+        text(0).and_then(keys::position),
+        number(1),
+        number(2),
+        number(3),
+        parts.get(4..8),
+    ) else {
+        let what = "a delivery that waits is not readable";
+        return Err(StoreError::Damaged(what));
+    };
+    let field = |index: usize| bytes(&fields[index]).to_vec();
+    let fields = Fields {
+        ty: field(0),
+        key: field(1),
+        meta: field(2),
+        data: field(3),
+    };
+    Ok(Found {
+        shard,
+        position,
+        message: fields.decode()?.envelope,
+        attempt: attempts + 1,
+        crashes,
+        replay,
+        key: Digest::try_from(&*fields.key).ok(),
+        first: false,
+        incarnation,
+    })
 }
 
 /// Reads the log for a handler with order. True if there may be more.
