@@ -8,6 +8,7 @@ mod fairness;
 mod faulty;
 mod isolation;
 mod operating;
+mod order;
 mod pacing;
 mod retries;
 mod settles;
