@@ -70,7 +70,8 @@ fn tried(answer: &Answer) -> Tried {
         Answer::Replied(Reply::Ack { .. }) => Tried::Succeeded,
         Answer::Replied(Reply::Retry { .. }) | Answer::TimedOut { .. } => Tried::Failed,
         Answer::Replied(Reply::Panicked { .. }) => Tried::Panicked,
-        Answer::Replied(Reply::Dead { .. } | Reply::Deferred { .. }) => Tried::Neither,
+        Answer::Replied(Reply::Deferred { after, .. }) => Tried::Deferred(*after),
+        Answer::Replied(Reply::Dead { .. }) => Tried::Neither,
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Breaker {
     failed: Vec<MessageId>,
     /// Different messages in a row whose attempts panicked.
     panicked: Vec<MessageId>,
+    /// Attempts in a row that were deferred.
+    deferred: u32,
     /// How long it is open the next time, before jitter.
     open_for: Duration,
 }
@@ -49,7 +51,9 @@ pub(crate) enum Tried {
     Failed,
     /// It panicked.
     Panicked,
-    /// Nothing: a refusal is about the message, and a deferred attempt about somebody else.
+    /// What it calls is known not to answer for so long.
+    Deferred(Duration),
+    /// Nothing: a refusal is about the message.
     Neither,
 }
 
@@ -71,6 +75,8 @@ pub(crate) enum Why {
     Panics(usize),
     /// The probe failed.
     Probe,
+    /// So many attempts in a row were deferred: what it calls does not answer.
+    Deferred(u32),
 }
 
 impl Breaker {
@@ -82,6 +88,7 @@ impl Breaker {
             failures: 0,
             failed: Vec::new(),
             panicked: Vec::new(),
+            deferred: 0,
         }
     }
 
@@ -139,10 +146,12 @@ impl Breaker {
                 return None;
             }
             Tried::Neither => return None,
+            Tried::Deferred(after) => return self.count_deferred(after, now),
             Tried::Failed => self.panicked.clear(),
             Tried::Panicked => note(&mut self.panicked, self.terms.panics),
         }
         note(&mut self.failed, self.terms.messages);
+        self.deferred = 0;
         self.failures = self.failures.saturating_add(1);
         let failing = self.failures >= self.terms.failures
             && self.failed.len() >= as_len(self.terms.messages);
@@ -156,6 +165,25 @@ impl Breaker {
         Some(self.open(why, now, jitter))
     }
 
+    /// Taking up message after message only to give each back would keep the journal writing.
+    fn count_deferred(&mut self, after: Duration, now: Instant) -> Option<Change> {
+        self.deferred = self.deferred.saturating_add(1);
+        if self.deferred < self.terms.failures {
+            return None;
+        }
+        let why = Why::Deferred(self.deferred);
+        let until = self.wait(after, now);
+        Some(Change::Opened { until, why })
+    }
+
+    /// Opens for as long as what the handler calls is known not to answer; that is no failure of its own.
+    fn wait(&mut self, after: Duration, now: Instant) -> Instant {
+        let until = now + after.min(self.terms.open_max);
+        self.state = State::Open { until };
+        self.deferred = 0;
+        until
+    }
+
     fn probed(&mut self, tried: Tried, now: Instant, jitter: f64) -> Option<Change> {
         match tried {
             Tried::Succeeded => {
@@ -165,6 +193,10 @@ impl Breaker {
                 Some(Change::Closed)
             }
             Tried::Failed | Tried::Panicked => Some(self.open(Why::Probe, now, jitter)),
+            Tried::Deferred(after) => {
+                self.wait(after, now);
+                None
+            }
             Tried::Neither => {
                 self.state = State::HalfOpen { probing: false };
                 None
@@ -183,6 +215,7 @@ impl Breaker {
 
     fn forget(&mut self) {
         self.failures = 0;
+        self.deferred = 0;
         self.failed.clear();
         self.panicked.clear();
     }

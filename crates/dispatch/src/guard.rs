@@ -64,6 +64,9 @@ fn tell(handler: &str, change: Change, now: Instant, observer: &dyn Observer) {
                 Why::Failures(count) => format!("{count} attempts in a row failed"),
                 Why::Panics(count) => format!("it panicked on {count} messages in a row"),
                 Why::Probe => "another try failed".to_owned(),
+                Why::Deferred(count) => {
+                    format!("{count} attempts in a row met an open breaker of what it calls")
+                }
             };
             warn!(
                 handler.name = handler,

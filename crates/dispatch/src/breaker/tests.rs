@@ -168,3 +168,22 @@ fn its_time_is_jittered_by_a_quarter() {
         assert_eq!(breaker.gate(now), Gate::Wait(Some(until)));
     }
 }
+
+#[test]
+fn deferred_attempts_in_a_row_open_it_until_what_is_called_may_answer() {
+    let (now, ids) = (Instant::now(), messages(6));
+    let mut breaker = Breaker::new(terms());
+    let deferred = Tried::Deferred(SECOND / 2);
+    for id in &ids[..4] {
+        assert_eq!(breaker.ended(false, deferred, *id, now, 0.5), None);
+    }
+    let change = breaker.ended(false, deferred, ids[4], now, 0.5);
+    let (until, why) = (now + SECOND / 2, Why::Deferred(5));
+    assert_eq!(change, Some(Change::Opened { until, why }));
+    let later = now + SECOND;
+    assert_eq!(probe(&mut breaker, deferred, later), None);
+    assert_eq!(breaker.gate(later), Gate::Wait(Some(later + SECOND / 2)));
+    let change = probe(&mut breaker, Tried::Failed, later + SECOND);
+    let (until, why) = (later + 2 * SECOND, Why::Probe);
+    assert_eq!(change, Some(Change::Opened { until, why }), "not doubled");
+}
