@@ -5,6 +5,7 @@
 mod conformance;
 #[path = "redis/harness.rs"]
 mod harness;
+#[expect(dead_code, reason = "other test files use the rest of it")]
 #[path = "redis/server.rs"]
 mod server;
 
@@ -146,4 +147,25 @@ async fn a_pause_ends_on_every_node() {
     conformance::ack(&*there, &delivery).await;
     here.close().await;
     there.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_payload_is_not_a_dropped_one() {
+    let harness = RedisHarness::plain();
+    let journal = harness.open(conformance::roomy()).await;
+    let mut stream = conformance::paid_handler(&*journal, "lms.enrol").await;
+    let empty = conformance::message(conformance::PAID, "");
+    let id = conformance::publish(&*journal, empty).await.id;
+    let delivery = conformance::take_one(&mut stream).await;
+    assert_eq!((delivery.message.id, delivery.message.data.len()), (id, 0));
+    conformance::kill(&*journal, &delivery).await;
+    let shown = journal.message(id).await.unwrap().unwrap();
+    assert!(!shown.record.payload_dropped);
+    assert_eq!(
+        conformance::replay(&*journal, id, Some("lms.enrol")).await,
+        1
+    );
+    let again = conformance::take_one(&mut stream).await;
+    assert_eq!(again.message, delivery.message);
+    journal.close().await;
 }

@@ -48,9 +48,9 @@ impl RedisHarness {
         Self::on(PLAIN.get(false), 1)
     }
 
-    /// On the server in cluster mode.
+    /// On the server in cluster mode, a lane in four streams.
     pub(crate) fn cluster() -> Self {
-        Self::on(CLUSTER.get(true), 1)
+        Self::on(CLUSTER.get(true), 4)
     }
 
     /// On a server of its own, or on one that other harnesses use.
