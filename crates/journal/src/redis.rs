@@ -40,6 +40,7 @@ mod state;
 mod stats;
 mod strays;
 mod transfer;
+mod trouble;
 mod usage;
 
 use std::sync::Arc;

@@ -4,7 +4,6 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use coordinator_message::Timestamp;
-use tracing::warn;
 
 use super::error::StoreError;
 use super::keys;
@@ -12,6 +11,7 @@ use super::link::{Lazy, Script};
 use super::publish::{APART, LOG, TOGETHER};
 use super::shard::Shard;
 use super::state::Shared;
+use super::trouble::Trouble;
 
 /// How often what other nodes accepted is looked for.
 const EVERY: Duration = Duration::from_secs(1);
@@ -26,12 +26,13 @@ static PROMOTE: [Lazy; 2] = [
 
 /// Runs until the journal is closed.
 pub(super) async fn run(shared: Arc<Shared>) {
+    let mut trouble = Trouble::with("deliver what was delayed");
     loop {
+        let mut outcome = Ok(());
         for shard in shared.shards.all() {
-            if let Err(error) = promote(&shared, &shard).await {
-                warn!(lane = shard.lane, error = %error, "failed to deliver what was delayed; trying again");
-            }
+            outcome = promote(&shared, &shard).await.and(outcome);
         }
+        trouble.note(outcome);
         let next = shared
             .shards
             .all()

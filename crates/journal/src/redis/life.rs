@@ -14,6 +14,7 @@ use super::handler::Handler;
 use super::link::{LIB, Lazy, Script, bytes, items};
 use super::shard::{Incarnation, Shard};
 use super::state::Shared;
+use super::trouble::Trouble;
 
 static CLAIM: Lazy = LazyLock::new(|| Script::new("allow-oom", &[LIB, include_str!("claim.lua")]));
 
@@ -52,6 +53,8 @@ pub(super) fn lost(shared: &Shared, shard: &Shard, node: &Incarnation) {
 /// Keeps this node alive and takes over from those that are not, until the journal is closed.
 pub(super) async fn run(shared: Arc<Shared>) {
     let every = (shared.node_timeout / 3).max(std::time::Duration::from_millis(10));
+    let mut beats = Trouble::with("renew the heartbeat");
+    let mut gone = Trouble::with("look for nodes that are gone");
     let mut tick = tokio::time::interval(every);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -59,18 +62,28 @@ pub(super) async fn run(shared: Arc<Shared>) {
             _ = tick.tick() => {}
             () = shared.closing() => return,
         }
-        for shard in shared.shards.all() {
-            if let Err(error) = renew(&shared, &shard).await {
-                warn!(lane = shard.lane, error = %error, "failed to renew the heartbeat");
-            }
-        }
-        let handlers: Vec<Arc<Handler>> = shared.handlers().values().cloned().collect();
-        for handler in handlers {
-            if let Err(error) = take_over(&shared, &handler).await {
-                warn!(handler = &*handler.name, error = %error, "failed to look for nodes that are gone");
-            }
-        }
+        beats.note(renew_all(&shared).await);
+        gone.note(take_over_all(&shared).await);
     }
+}
+
+/// Every shard is tried; the last error is told.
+async fn renew_all(shared: &Shared) -> Result<(), StoreError> {
+    let mut outcome = Ok(());
+    for shard in shared.shards.all() {
+        outcome = renew(shared, &shard).await.and(outcome);
+    }
+    outcome
+}
+
+/// The same for every handler.
+async fn take_over_all(shared: &Shared) -> Result<(), StoreError> {
+    let handlers: Vec<Arc<Handler>> = shared.handlers().values().cloned().collect();
+    let mut outcome = Ok(());
+    for handler in handlers {
+        outcome = take_over(shared, &handler).await.and(outcome);
+    }
+    outcome
 }
 
 async fn renew(shared: &Shared, shard: &Shard) -> Result<(), StoreError> {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{Value, cmd};
-use tracing::warn;
 
 use super::codec::{Fields, Item};
 use super::error::StoreError;
@@ -15,6 +14,7 @@ use super::link::{bytes, items};
 use super::publish::{self, Answer, Full};
 use super::shard::Shard;
 use super::state::Shared;
+use super::trouble::Trouble;
 use super::{registry, usage};
 
 /// How often outboxes of nodes that are gone are looked at.
@@ -102,10 +102,9 @@ async fn no_room(shared: &Shared, wanted: &[Item]) -> Result<Option<Full>, Store
 
 /// Moves outboxes until the journal is closed.
 pub(super) async fn run(shared: Arc<Shared>) {
+    let mut trouble = Trouble::with("move an outbox");
     loop {
-        if let Err(error) = move_all(&shared).await {
-            warn!(error = %error, "failed to move an outbox; trying again");
-        }
+        trouble.note(move_all(&shared).await);
         tokio::select! {
             () = shared.outbox.notified() => {}
             () = tokio::time::sleep(EVERY) => {}
