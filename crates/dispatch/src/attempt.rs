@@ -12,7 +12,7 @@ use crate::breaker::Tried;
 use crate::call::call;
 use crate::handler::Handler;
 use crate::settling::SettleFront;
-use crate::{Answer, Attempted, Ended, Observer, Outcome, Redact, chain, decide};
+use crate::{Answer, Attempted, Ended, Observer, Outcome, Redact, chain, decide, poisonous};
 
 /// What every attempt needs of its dispatcher.
 pub(crate) struct Surroundings {
@@ -31,7 +31,10 @@ pub(crate) async fn attempt(
 ) {
     let started = around.clock.now();
     let begun = Instant::now();
-    let answer = call(&handler, &delivery, &around.observer).await;
+    let answer = match poisonous(&handler.terms, &delivery) {
+        Some(answer) => answer,
+        None => call(&handler, &delivery, &around.observer).await,
+    };
     let (name, id) = (handler.id(), delivery.message.id);
     let tried = tried(&answer);
     handler
@@ -71,7 +74,7 @@ fn tried(answer: &Answer) -> Tried {
         Answer::Replied(Reply::Retry { .. }) | Answer::TimedOut { .. } => Tried::Failed,
         Answer::Replied(Reply::Panicked { .. }) => Tried::Panicked,
         Answer::Replied(Reply::Deferred { after, .. }) => Tried::Deferred(*after),
-        Answer::Replied(Reply::Dead { .. }) => Tried::Neither,
+        Answer::Replied(Reply::Dead { .. }) | Answer::NotCalled { .. } => Tried::Neither,
     }
 }
 
@@ -94,6 +97,7 @@ fn tidied(answer: Answer, redact: &Redact) -> Answer {
             Answer::Replied(Reply::Panicked { chain: tidy(chain) })
         }
         Answer::TimedOut { chain } => Answer::TimedOut { chain: tidy(chain) },
+        not_called @ Answer::NotCalled { .. } => not_called,
     }
 }
 

@@ -16,6 +16,11 @@ pub const BACKOFF_FLOOR: Duration = Duration::from_millis(100);
 pub enum Answer {
     /// The handler answered.
     Replied(Reply),
+    /// It was not called: see [`poisonous`].
+    NotCalled {
+        /// Why.
+        chain: Vec<String>,
+    },
     /// It did not answer in time.
     TimedOut {
         /// What it did instead.
@@ -59,6 +64,7 @@ pub fn decide<R: Rng + ?Sized>(
         Answer::Replied(Reply::Dead { chain }) => (FailureKind::Refused, chain, None),
         Answer::Replied(Reply::Panicked { chain }) => (FailureKind::Panic, chain, None),
         Answer::TimedOut { chain } => (FailureKind::Timeout, chain, None),
+        Answer::NotCalled { chain } => (FailureKind::Poison, chain, None),
     };
     let failure = Failure {
         kind,
@@ -68,7 +74,8 @@ pub fn decide<R: Rng + ?Sized>(
     };
     let crashed_out =
         kind == FailureKind::Panic && delivery.crashes.saturating_add(1) >= terms.max_crashes;
-    if kind == FailureKind::Refused || crashed_out || delivery.attempt >= terms.max_attempts {
+    let for_good = matches!(kind, FailureKind::Refused | FailureKind::Poison) || crashed_out;
+    if for_good || delivery.attempt >= terms.max_attempts {
         return given_up(terms, delivery, failure);
     }
     let backoff = match after {
@@ -80,6 +87,17 @@ pub fn decide<R: Rng + ?Sized>(
         due: now.after(backoff),
         failure,
     }
+}
+
+/// A delivery that as many nodes did not survive as may panic: it may be what killed them, and is not tried again.
+#[must_use]
+pub fn poisonous(terms: &HandlerTerms, delivery: &Delivery) -> Option<Answer> {
+    let crashes = delivery.crashes;
+    (crashes >= terms.max_crashes).then(|| Answer::NotCalled {
+        chain: vec![format!(
+            "not tried again: {crashes} attempts panicked, or ended with the node that made them"
+        )],
+    })
 }
 
 /// A delivery that is not tried again.

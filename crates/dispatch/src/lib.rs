@@ -28,7 +28,7 @@ mod waiting;
 mod watch;
 
 pub use cadence::{Cadence, CadenceError, Ticks};
-pub use decide::{Answer, BACKOFF_FLOOR, Ended, decide};
+pub use decide::{Answer, BACKOFF_FLOOR, Ended, decide, poisonous};
 pub use dispatcher::{Dispatcher, DrainReport, StartError, UnknownHandler};
 pub use handler::{HandlerState, HandlerStatus};
 pub use observe::{Attempted, BreakerState, Observer, Outcome};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator_context::{HandlerTerms, OnExhausted, Order, Reply};
-use coordinator_dispatch::{Answer, BACKOFF_FLOOR, Ended, decide};
+use coordinator_dispatch::{Answer, BACKOFF_FLOOR, Ended, decide, poisonous};
 use coordinator_journal::{Delivery, FailureKind, Token, Verdict};
 use coordinator_message::{Envelope, MessageId, Timestamp};
 use proptest::prelude::*;
@@ -172,6 +172,16 @@ fn the_third_panic_is_the_last_and_other_failures_between_do_not_count() {
         decided(&delivery(3, 2), busy(None), 1),
         Verdict::Retry { .. }
     ));
+}
+
+#[test]
+fn what_three_nodes_did_not_survive_is_not_tried_a_fourth_time() {
+    assert!(poisonous(&terms(), &delivery(3, 2)).is_none());
+    let answer = poisonous(&terms(), &delivery(4, 3)).expect("it is not called");
+    assert_eq!(
+        death(&decided(&delivery(4, 3), answer, 1)),
+        FailureKind::Poison
+    );
 }
 
 #[test]
