@@ -27,8 +27,8 @@ use coordinator_telemetry::metric::{self, PluginState};
 use coordinator_wiring::{Finding, Severity, Wiring};
 
 pub(crate) use error::AppError;
-pub(crate) use journal::open as open_journal;
 use install::{House, Installed};
+pub(crate) use journal::open as open_journal;
 pub(crate) use report::{CheckReport, check};
 
 /// A body of a request must arrive within this time.

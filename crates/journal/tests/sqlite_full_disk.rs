@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
 use coordinator_journal::{
-    Deliveries, Durability, HandlerSpec, Journal, Limits, NewMessage, PublishError, Settle,
-    SettleOutcome, StartFrom, SystemClock, Verdict,
+    Durability, HandlerSpec, Journal, Limits, NewMessage, PublishError, Settle, SettleOutcome,
+    StartFrom, SystemClock, Verdict,
 };
 use coordinator_message::{Envelope, MessageId, Timestamp};
 use tempfile::TempDir;

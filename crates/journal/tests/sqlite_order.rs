@@ -197,6 +197,33 @@ fn random(seed: &mut u64) -> usize {
     usize::try_from(*seed >> 33).unwrap()
 }
 
+/// What became of a delivery.
+enum End {
+    /// Nothing yet.
+    Kept,
+    /// It comes again.
+    Later,
+    Settled,
+}
+
+impl House {
+    /// Ends a delivery in one of eight ways.
+    async fn end_somehow(&self, delivery: &Delivery, way: usize) -> End {
+        let due = self.clock.now().after(MINUTE);
+        let failure = failure();
+        let (verdict, end) = match way {
+            0 => return End::Kept,
+            1 => (Verdict::Retry { due, failure }, End::Later),
+            2 => (Verdict::Release { due: None }, End::Later),
+            3 => (Verdict::Park { failure }, End::Later),
+            4 => (Verdict::Dead { failure }, End::Settled),
+            _ => (Verdict::Ack { emits: Vec::new() }, End::Settled),
+        };
+        self.settle(delivery, verdict).await;
+        end
+    }
+}
+
 /// Whatever becomes of the deliveries, and however often it restarts: of each key they begin in log order, each one only
 /// once the one before it is settled, and each is settled in the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -223,42 +250,17 @@ async fn order_holds_whatever_happens() {
             }
         }
         for delivery in std::mem::take(&mut out) {
-            let now = house.clock.now();
-            match random(&mut seed) % 8 {
-                0 => out.push(delivery),
-                1 => {
-                    let due = now.after(MINUTE);
-                    let failure = failure();
-                    house
-                        .settle(&delivery, Verdict::Retry { due, failure })
-                        .await;
-                }
-                2 => {
-                    house
-                        .settle(&delivery, Verdict::Release { due: None })
-                        .await
-                }
-                3 => {
-                    house
-                        .settle(&delivery, Verdict::Park { failure: failure() })
-                        .await
-                }
-                end => {
-                    if end == 4 {
-                        house
-                            .settle(&delivery, Verdict::Dead { failure: failure() })
-                            .await;
-                    } else {
-                        house.ack(&delivery).await;
-                    }
+            match house.end_somehow(&delivery, random(&mut seed) % 8).await {
+                End::Kept => out.push(delivery),
+                End::Later => {}
+                End::Settled => {
                     let key = delivery.message.key.clone().unwrap();
                     settled.entry(key).or_default().push(number(&delivery));
-                    continue;
                 }
             }
         }
         house.clock.advance(MINUTE / 2);
-        if random(&mut seed) % 6 == 0 {
+        if random(&mut seed).is_multiple_of(6) {
             out.clear();
             house = house.restart(true).await;
         }

@@ -144,8 +144,11 @@ async fn dead_letters(
     Ok((records, next))
 }
 
+/// A row of `dedup`: scope, id, digest, time.
+type KeyRow = (Vec<u8>, Vec<u8>, Vec<u8>, i64);
+
 async fn keys(connection: &mut SqliteConnection, after: &[u8]) -> Result<Found, StoreError> {
-    let found: Vec<(Vec<u8>, Vec<u8>, Vec<u8>, i64)> =
+    let found: Vec<KeyRow> =
         query_as("SELECT scope, id, digest, at FROM dedup WHERE scope > ? ORDER BY scope LIMIT ?")
             .bind(after)
             .bind(MOST)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use coordinator_journal::Delivery;
+use coordinator_journal::{Delivery, Journal};
 use serde_json::{Value, json};
 
 use crate::engine::Engine;
@@ -37,33 +37,15 @@ pub(crate) async fn measure(measures: &Measures) -> Result<Value> {
         })
     };
     let dispatcher = dispatch(measures, Arc::clone(&journal), &counts, seen).await?;
-    let maker = Maker::new(measures);
     let messages = measures.rate * measures.seconds;
-    let start = begun.elapsed() + Duration::from_millis(100);
-    let failed = Arc::new(AtomicU64::new(0));
-    let mut sent = 0;
-    let mut ticks = tokio::time::interval(Duration::from_millis(1));
-    while sent < messages {
-        ticks.tick().await;
-        let now = begun.elapsed().saturating_sub(start);
-        let due_by_now = u64::try_from(now.as_micros())? * measures.rate / 1_000_000;
-        while sent < due_by_now.min(messages) {
-            let due = start + Duration::from_micros(sent * 1_000_000 / measures.rate);
-            let mut message = maker.make(usize::try_from(sent)?);
-            message.envelope.subject = Some(due.as_micros().to_string());
-            let (journal, failed) = (Arc::clone(&journal), Arc::clone(&failed));
-            tokio::spawn(async move {
-                if journal.publish(vec![message]).await.is_err() {
-                    failed.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-            sent += 1;
-        }
-    }
-    anyhow::ensure!(
-        failed.load(Ordering::Relaxed) == 0,
-        "some messages were refused"
-    );
+    publish(
+        &journal,
+        &Maker::new(measures),
+        measures.rate,
+        messages,
+        begun,
+    )
+    .await?;
     counts.reach(messages).await;
     let memory = peak_mib()?;
     dispatcher.drain(Duration::from_secs(5)).await;
@@ -77,6 +59,42 @@ pub(crate) async fn measure(measures: &Measures) -> Result<Value> {
         "fsync_p99_ms": probe["fsync_p99_ms"],
         "peak_mib": memory,
     }))
+}
+
+/// Publishes each message at its time, without waiting for the one before. Its subject says when it was due.
+async fn publish(
+    journal: &Arc<dyn Journal>,
+    maker: &Maker,
+    rate: u64,
+    messages: u64,
+    begun: Instant,
+) -> Result<()> {
+    let start = begun.elapsed() + Duration::from_millis(100);
+    let failed = Arc::new(AtomicU64::new(0));
+    let mut sent = 0;
+    let mut ticks = tokio::time::interval(Duration::from_millis(1));
+    while sent < messages {
+        ticks.tick().await;
+        let now = begun.elapsed().saturating_sub(start);
+        let due_by_now = u64::try_from(now.as_micros())? * rate / 1_000_000;
+        while sent < due_by_now.min(messages) {
+            let due = start + Duration::from_micros(sent * 1_000_000 / rate);
+            let mut message = maker.make(usize::try_from(sent)?);
+            message.envelope.subject = Some(due.as_micros().to_string());
+            let (journal, failed) = (Arc::clone(journal), Arc::clone(&failed));
+            tokio::spawn(async move {
+                if journal.publish(vec![message]).await.is_err() {
+                    failed.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            sent += 1;
+        }
+    }
+    anyhow::ensure!(
+        failed.load(Ordering::Relaxed) == 0,
+        "some messages were refused"
+    );
+    Ok(())
 }
 
 /// Of sorted times, in milliseconds.

@@ -1,6 +1,7 @@
 //! Records of another journal, one after another.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, LazyLock};
 
 use ::redis::{cmd, pipe};
@@ -45,9 +46,8 @@ pub(in crate::redis) async fn import(
     for record in batch {
         match record {
             Record::Handler(record) => {
-                if !handlers.contains_key(&record.id) {
-                    let known = handler(shared, &record).await?;
-                    handlers.insert(record.id, known);
+                if let Entry::Vacant(new) = handlers.entry(record.id.clone()) {
+                    new.insert(handler(shared, &record).await?);
                 }
             }
             Record::Message(message) => waiting(shared, &handlers, message).await?,

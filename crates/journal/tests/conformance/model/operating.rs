@@ -43,8 +43,13 @@ impl World {
         for slot in bound.iter_mut().filter_map(|(_, slot)| slot.as_mut()) {
             match slot.place {
                 Place::Out(..) => {}
-                Place::Waiting { again, .. } if again == Again::No => {}
-                Place::Waiting { again, .. } if again == Again::Either => open.push(slot),
+                Place::Waiting {
+                    again: Again::No, ..
+                } => {}
+                Place::Waiting {
+                    again: Again::Either,
+                    ..
+                } => open.push(slot),
                 _ => {
                     sure += 1;
                     slot.replayed(due.unwrap_or_default());
