@@ -70,7 +70,7 @@ pub(crate) struct Handler {
 
 /// Verdicts of one handler that may wait to be written, for each delivery that may run at once. While so many wait,
 /// attempts that ended keep their slots. Fewer would cost throughput: they are written together.
-const UNSETTLED_PER_SLOT: usize = 16;
+const UNSETTLED_PER_SLOT: usize = 32;
 
 impl Handler {
     pub(crate) fn new(target: Arc<dyn Target>) -> Self {

@@ -103,12 +103,12 @@ async fn while_verdicts_cannot_be_written_a_handler_runs_only_so_far_ahead() {
     .await;
     stage.publish(500).await;
     wide.reach(500).await;
-    narrow.reach(2 * 16 + 2).await;
+    narrow.reach(2 * 32 + 2).await;
     crate::stage::eventually("every slot to wait for a place", async || {
         (status(&dispatcher, "crm.narrow").running == 2).then_some(())
     })
     .await;
-    assert_eq!(narrow.all().len(), 2 * 16 + 2);
+    assert_eq!(narrow.all().len(), 2 * 32 + 2);
     journal.down.store(false, Ordering::SeqCst);
     stage.settled("crm.narrow").await;
     stage.settled("crm.wide").await;
