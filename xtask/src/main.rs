@@ -31,7 +31,7 @@ cargo xtask check          formatting, clippy and documentation, warnings denied
 cargo xtask test           builds the plugin files that the tests load, then runs every test
 cargo xtask demo [--once]  a payment becomes an enrolment, told line by line; serves until Ctrl-C
                            (--once: ends when all is acknowledged, or says what is missing)
-cargo xtask bench          start, memory and command line against their targets, as a table
+cargo xtask bench [delivery]  start, memory, boundary and delivery against their targets, as tables
 cargo xtask ci             check, test and demo --once, as the CI runs them";
 
 /// Wrong arguments, after `sysexits.h`.
@@ -53,7 +53,10 @@ fn main() -> ExitCode {
         ["demo", "--once"] => {
             |workspace, interrupt| demo::demo(workspace, interrupt, demo::Ending::AllAcked)
         }
-        ["bench"] => bench::bench,
+        ["bench"] => |workspace, interrupt| bench::bench(workspace, interrupt, bench::Part::All),
+        ["bench", "delivery"] => {
+            |workspace, interrupt| bench::bench(workspace, interrupt, bench::Part::Delivery)
+        }
         ["ci"] => ci,
         _ => {
             eprintln!(

@@ -305,10 +305,14 @@ impl Handler {
     pub(super) fn settled(&self, token: &Token, told: bool) {
         let mut feed = self.feed();
         let place = (token.shard, token.position);
+        // What was given back may have been read anew before its writer heard that it was written.
+        let own = |held: &&mut Held| held.fence == token.fence;
+        let Some(held) = feed.held.get_mut(&place).filter(own) else {
+            return;
+        };
+        held.stage = Stage::Done;
         if told {
             feed.held.remove(&place);
-        } else if let Some(held) = feed.held.get_mut(&place) {
-            held.stage = Stage::Done;
         }
     }
 
@@ -320,7 +324,8 @@ impl Handler {
             .as_ref()
             .is_some_and(|view| view.generation != generation);
         let place = (token.shard, token.position);
-        let Some(held) = feed.held.get_mut(&place) else {
+        let own = |held: &&mut Held| held.fence == token.fence;
+        let Some(held) = feed.held.get_mut(&place).filter(own) else {
             return;
         };
         held.stage = Stage::Out;
