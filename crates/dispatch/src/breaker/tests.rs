@@ -1,3 +1,5 @@
+//! A breaker through its states, with a clock of numbers.
+
 use coordinator_message::Timestamp;
 
 use super::*;
