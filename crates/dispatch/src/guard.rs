@@ -19,15 +19,14 @@ impl Guard {
     }
 
     /// Whether an attempt may begin now.
-    pub(crate) fn gate(&self) -> Gate {
+    pub(crate) fn gate(&self, now: Instant) -> Gate {
         self.breaker()
-            .map_or(Gate::Pass, |breaker| breaker.gate(Instant::now()))
+            .map_or(Gate::Pass, |breaker| breaker.gate(now))
     }
 
     /// An attempt begins; whether it is a probe.
-    pub(crate) fn begin(&self) -> bool {
-        self.breaker()
-            .is_some_and(|mut breaker| breaker.begin(Instant::now()))
+    pub(crate) fn begin(&self, now: Instant) -> bool {
+        self.breaker().is_some_and(|mut breaker| breaker.begin(now))
     }
 
     /// An attempt of `handler` ended.

@@ -111,7 +111,7 @@ impl Handler {
 
     pub(crate) fn status(&self, now: Timestamp) -> HandlerStatus {
         let stuck_on = self.watch.stuck_on();
-        let state = match self.guard.gate() {
+        let state = match self.guard.gate(Instant::now()) {
             _ if stuck_on.is_some() => HandlerState::Stuck,
             _ if self.is_paused() => HandlerState::Paused,
             Gate::Pass => HandlerState::Running,

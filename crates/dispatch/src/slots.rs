@@ -75,10 +75,11 @@ impl Slots {
         let spoken_for = self.in_flight.len() + self.waiting.first_tries();
         let free = self.handler.concurrency().saturating_sub(spoken_for);
         let full = self.waiting.retries() >= self.max_waiting.saturating_mul(2);
-        if free == 0 || full || self.handler.is_paused() || self.lull().is_some() {
+        let now = Instant::now();
+        if free == 0 || full || self.handler.is_paused() || self.lull(now).is_some() {
             return 0;
         }
-        match self.handler.guard.gate() {
+        match self.handler.guard.gate(now) {
             Gate::Pass if self.waiting.retries() >= self.max_waiting => SMALLEST_PAGE,
             Gate::Pass => free.max(self.page),
             Gate::Probe if self.waiting.is_empty() => SMALLEST_PAGE,
@@ -86,8 +87,8 @@ impl Slots {
         }
     }
 
-    fn lull(&self) -> Option<Instant> {
-        self.lull.filter(|end| *end > Instant::now())
+    fn lull(&self, now: Instant) -> Option<Instant> {
+        self.lull.filter(|end| *end > now)
     }
 
     /// Takes deliveries in and starts what there are slots for.
@@ -125,39 +126,40 @@ impl Slots {
     }
 
     /// Starts what waits, as far as there are slots, and rate and breaker allow.
+    ///
+    /// All of it at one moment: what is over for the one question must not be still going on for the other.
     pub(crate) fn start(&mut self) {
+        let now = Instant::now();
         if self.handler.is_paused() {
             self.hand_in();
         } else {
-            while self.may_begin() {
+            while self.may_begin(now) {
                 let slots = self.handler.concurrency();
                 let Some(delivery) = self.waiting.pop(self.retrying, slots) else {
                     break;
                 };
-                self.run(delivery);
+                self.run(delivery, now);
             }
             self.make_place();
         }
-        self.schedule_look();
+        self.schedule_look(now);
         self.gauge();
     }
 
-    fn may_begin(&mut self) -> bool {
+    fn may_begin(&mut self, now: Instant) -> bool {
         self.in_flight.len() < self.handler.concurrency()
             && !self.waiting.is_empty()
-            && !matches!(self.handler.guard.gate(), Gate::Wait(_))
-            && self.rate_allows_at().is_none()
+            && !matches!(self.handler.guard.gate(now), Gate::Wait(_))
+            && self.rate_allows_at(now).is_none()
     }
 
-    fn rate_allows_at(&mut self) -> Option<Instant> {
-        self.rate
-            .as_mut()
-            .and_then(|rate| rate.free_at(Instant::now()))
+    fn rate_allows_at(&mut self, now: Instant) -> Option<Instant> {
+        self.rate.as_mut().and_then(|rate| rate.free_at(now))
     }
 
     /// What ends by itself, with nobody to say so: an open breaker, a rate that is used up, a lull.
-    fn schedule_look(&mut self) {
-        let breaker = match self.handler.guard.gate() {
+    fn schedule_look(&mut self, now: Instant) {
+        let breaker = match self.handler.guard.gate(now) {
             Gate::Wait(until) => until,
             Gate::Pass | Gate::Probe => None,
         };
@@ -165,17 +167,17 @@ impl Slots {
         let rate = if self.waiting.is_empty() || full {
             None
         } else {
-            self.rate_allows_at()
+            self.rate_allows_at(now)
         };
-        self.look = [breaker, rate, self.lull()].into_iter().flatten().min();
+        self.look = [breaker, rate, self.lull(now)].into_iter().flatten().min();
     }
 
-    fn run(&mut self, delivery: Delivery) {
+    fn run(&mut self, delivery: Delivery, now: Instant) {
         let turn = Turn::of(&delivery);
         self.retrying += usize::from(turn == Turn::Retry);
-        let probe = self.handler.guard.begin();
+        let probe = self.handler.guard.begin(now);
         if let Some(rate) = &mut self.rate {
-            rate.begun(Instant::now());
+            rate.begun(now);
         }
         let span = info_span!(
             parent: None,
