@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use coordinator_journal::Journal;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::problem::Chain;
 
@@ -16,6 +17,8 @@ pub struct Probe {
 }
 
 const PROBE_AGE: Duration = Duration::from_secs(1);
+/// Orchestrators wait a few seconds for a probe.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// A server may have been set otherwise since.
 const ENGINE_AGE: Duration = Duration::from_secs(60);
 
@@ -27,8 +30,11 @@ impl Probe {
         {
             return answer.clone();
         }
-        let answer = journal.probe().await;
-        let answer = answer.map_err(|error| Chain(&error).to_string());
+        // A server that hangs answers nothing, and whoever asks here goes by an answer.
+        let answer = match timeout(PATIENCE, journal.probe()).await {
+            Ok(answer) => answer.map_err(|error| Chain(&error).to_string()),
+            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        };
         *known = Some((Instant::now(), answer.clone()));
         answer
     }
@@ -41,7 +47,7 @@ impl Probe {
         {
             return Some(engine.clone());
         }
-        let stats = journal.stats().await.ok()?;
+        let stats = timeout(PATIENCE, journal.stats()).await.ok()?.ok()?;
         let durability = serde_json::to_value(stats.durability).ok()?;
         let durability = durability.as_str().unwrap_or_default();
         let engine = format!("{}; {durability}", stats.engine);
