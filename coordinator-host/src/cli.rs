@@ -1,24 +1,34 @@
 //! The command line: what there is to say to `coordinator`, and which file answers it.
 
+mod audit;
 mod bulk;
 mod check;
 mod client;
 mod config;
 mod confirm;
 mod dead_letters;
+mod dev;
 pub mod exit;
+mod flag;
+mod graph;
 mod handlers;
 mod input;
 mod manual;
 mod messages;
+mod migrate;
 mod migrate_journal;
 mod options;
 mod output;
+mod overrides;
+mod pipelines;
 mod plugin;
 mod progress;
+mod run;
 mod schedules;
 mod serve;
+mod settings;
 mod webhook;
+mod wiring;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -44,9 +54,13 @@ enum Command {
     Serve,
     /// Loads the configuration and the plugins as `serve` would, and says what is wrong
     Check(check::Check),
+    /// Draws the wiring: types, handlers, pipelines, routes and schedules
+    Graph(graph::Draw),
     /// Shows, checks and explains the configuration
     #[command(subcommand)]
     Config(config::Config),
+    /// Builds a plugin, runs a host with it, and takes up each change as it is saved
+    Dev(dev::Dev),
     /// Lists, inspects, locks and begins plugins
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -59,9 +73,28 @@ enum Command {
     /// Lists, pauses and resumes handlers, and lets them skip
     #[command(subcommand)]
     Handlers(handlers::Handlers),
+    /// Lists pipelines, and runs those that are public
+    #[command(subcommand)]
+    Pipelines(pipelines::Pipelines),
+    /// Lists flags of plugins, and switches them
+    #[command(subcommand)]
+    Flag(flag::Flag),
+    /// Runs a command of a plugin in the running host
+    Run(run::Run),
+    /// Shows and changes what is bound to what on the running host
+    #[command(subcommand)]
+    Wiring(wiring::Wiring),
+    /// Shows and changes settings of plugins on the running host
+    #[command(subcommand)]
+    Settings(settings::Settings),
     /// Lists schedules
     #[command(subcommand)]
     Schedules(schedules::Schedules),
+    /// Lists and verifies what operators did
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Brings the database up to date
+    Migrate(migrate::Migrate),
     /// Moves the journal to another engine, while no host runs
     MigrateJournal(migrate_journal::MigrateJournal),
     /// Signs and verifies webhooks, without a host
@@ -90,12 +123,21 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
     match command {
         Command::Serve => serve::run(&options),
         Command::Check(check) => check.run(&options),
+        Command::Graph(graph) => graph.run(&options),
         Command::Config(config) => config.run(&options),
+        Command::Dev(dev) => dev.run(),
         Command::Plugin(plugin) => plugin.run(&options),
         Command::Messages(messages) => messages.run(&options),
         Command::DeadLetters(dead_letters) => dead_letters.run(&options),
         Command::Handlers(handlers) => handlers.run(&options),
+        Command::Pipelines(pipelines) => pipelines.run(&options),
+        Command::Flag(flag) => flag.run(&options),
+        Command::Run(run) => run.run(&options),
+        Command::Wiring(wiring) => wiring.run(&options),
+        Command::Settings(settings) => settings.run(&options),
         Command::Schedules(schedules) => schedules.run(&options),
+        Command::Audit(audit) => audit.run(&options),
+        Command::Migrate(migrate) => migrate.run(&options),
         Command::MigrateJournal(migrate) => migrate.run(&options),
         Command::Webhook(webhook) => webhook.run(&options),
         Command::Completions(completions) => completions.run(),

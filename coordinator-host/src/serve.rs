@@ -4,19 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator_config::Config;
-use coordinator_context::Plugin;
 use coordinator_journal::Journal;
 use coordinator_telemetry::LogOptions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::app::{App, AppError};
+use crate::app::{App, AppError, House};
 use crate::cli::exit;
 
+/// How often to look for what other hosts have changed.
+const FOLLOWING: Duration = Duration::from_secs(5);
 /// How often the journal drops what it need not keep.
 const MAINTENANCE: Duration = Duration::from_secs(60);
-/// A plugin that does not stop within this time is left behind.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The host did not start, or its server ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -45,34 +44,38 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     coordinator_context::refresh_log_level();
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
+    let patience = config.server.drain_timeout;
     let App {
         listening,
-        dispatcher,
-        ticker,
+        house,
         journal,
-        plugins,
         tails,
-    } = App::start(&config, telemetry).await?;
+    } = App::start(config, telemetry).await?;
     let address = listening.address;
     tracing::info!(
         server.listen = %address,
         version = env!("CARGO_PKG_VERSION"),
-        plugins = plugins.len(),
-        handlers = dispatcher.handlers().len(),
+        plugins = house.live().load().plugins.len(),
+        handlers = house.dispatcher().handlers().len(),
         "listening on http://{address}"
     );
     let maintenance = maintain(Arc::clone(&journal));
+    let following = follow(Arc::clone(&house));
     let server = listening.handle();
     let mut served = tokio::spawn(listening.server);
-    tokio::select! {
-        ended = &mut served => {
-            let ended = ended.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-            ended.map_err(ServeError::Server)?;
+    loop {
+        tokio::select! {
+            ended = &mut served => {
+                let ended = ended.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+                ended.map_err(ServeError::Server)?;
+                break;
+            }
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            Some(()) = hang_up.recv() => reload(&house),
         }
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
-    let patience = config.server.drain_timeout;
     tracing::info!(
         patience_s = patience.as_secs(),
         "stopping: no new requests or deliveries, what runs is finished"
@@ -80,10 +83,10 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     tails.close();
     let drain = async {
         // Both at once, within one `drain_timeout`. What requests still publish is delivered after the next start.
-        let ((), report, ()) =
-            tokio::join!(server.stop(true), dispatcher.drain(patience), ticker.stop());
+        let ((), report) = tokio::join!(server.stop(true), house.drain(patience));
         maintenance.abort();
-        stop(&plugins).await;
+        following.abort();
+        house.stop().await;
         journal.close().await;
         report
     };
@@ -97,17 +100,44 @@ pub(crate) async fn run(config: Config) -> Result<(), ServeError> {
     Ok(())
 }
 
-async fn stop(plugins: &[Arc<Plugin>]) {
-    for plugin in plugins {
-        let stopped = tokio::time::timeout(STOP_TIMEOUT, plugin.stop()).await;
-        if stopped.is_err() {
-            let name = plugin.name();
-            tracing::warn!(
-                plugin.name = name,
-                "plugin `{name}` did not stop in time: it is left behind"
-            );
+/// Reads everything again, beside what runs; requests to end are heard meanwhile.
+fn reload(house: &Arc<House>) {
+    let house = Arc::clone(house);
+    tokio::spawn(async move {
+        match house.reload().await {
+            Ok(()) => tracing::info!("the configuration was read again, and is in force"),
+            Err(error) => tracing::error!(
+                error = %error,
+                "the configuration was read again and cannot be used: everything is as it was"
+            ),
         }
-    }
+    });
+}
+
+/// Looks for what other hosts have stored in the database that they share with this one.
+fn follow(house: Arc<House>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(FOLLOWING);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            match house.follow().await {
+                Ok(None) => {}
+                Ok(Some(revision)) => {
+                    tracing::info!(
+                        revision,
+                        "what another host has changed is in force here, revision {revision}"
+                    );
+                }
+                // `/readyz` says so.
+                Err(AppError::Store(_)) => {}
+                Err(error) => tracing::error!(
+                    error = %error,
+                    "what another host has changed cannot be used here: everything is as it was"
+                ),
+            }
+        }
+    })
 }
 
 fn maintain(journal: Arc<dyn Journal>) -> JoinHandle<()> {

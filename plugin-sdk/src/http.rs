@@ -177,6 +177,27 @@ fn target(meta: &HttpMeta) -> String {
 }
 
 /// An answer.
+///
+/// ```
+/// use coordinator_sdk::prelude::*;
+///
+/// /// A course, as the catalogue has it.
+/// #[data]
+/// pub struct Course {
+///     pub title: String,
+/// }
+///
+/// async fn course(ctx: &Context, url: &Url) -> Result<Option<Course>, HandlerError> {
+///     let answer = ctx.http().get(url).send().await?;
+///     if answer.status() == 404 {
+///         return Ok(None);
+///     }
+///     if answer.header("x-cache") == Some("stale") {
+///         tracing::debug!("the catalogue answered from its cache");
+///     }
+///     Ok(Some(answer.error_for_status()?.json()?))
+/// }
+/// ```
 #[derive(Debug)]
 pub struct HttpResponse {
     target: String,
@@ -240,6 +261,18 @@ impl HttpResponse {
 }
 
 /// Another system refused.
+///
+/// ```
+/// use coordinator_sdk::prelude::*;
+///
+/// async fn book(ctx: &Context, url: &Url) -> Result<(), HandlerError> {
+///     let answer = ctx.http().post(url).send().await?;
+///     match answer.error_for_status() {
+///         Err(refused) if refused.status() == 409 => Ok(()), // it was booked before
+///         answer => answer.map(drop).map_err(HandlerError::from),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{target} answered {status}")]
 pub struct StatusError {
@@ -263,6 +296,17 @@ impl StatusError {
 }
 
 /// There was no answer.
+///
+/// ```
+/// use coordinator_sdk::prelude::*;
+///
+/// async fn ping(ctx: &Context, url: &Url) -> Result<(), HandlerError> {
+///     match ctx.http().get(url).send().await {
+///         Err(error) if error.is_forbidden() => Err(error).dead(), // the operator does not allow this origin
+///         answer => answer?.error_for_status().map(drop).map_err(HandlerError::from),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{target} failed: {reason}")]
 pub struct HttpError {

@@ -60,19 +60,21 @@ fn code(level: Level) -> Code {
 }
 
 impl Forward {
+    /// The host's id of a callsite. Two threads may come to one at the same time: while the first introduces it, `tracing`
+    /// asks for the second without it having been introduced.
     fn id(&self, metadata: &Metadata<'_>) -> u64 {
+        self.known(metadata)
+            .unwrap_or_else(|| self.introduce(metadata).id)
+    }
+
+    fn known(&self, metadata: &Metadata<'_>) -> Option<u64> {
         let sites = self.sites.read().unwrap_or_else(PoisonError::into_inner);
         let found = sites.binary_search_by_key(&address(metadata), |site| site.0);
-        found.map_or(UNKNOWN, |at| sites[at].1)
+        found.ok().map(|at| sites[at].1)
     }
 
-    fn spans(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Subscriber for Forward {
-    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+    /// Tells the host of a callsite, for the first time or again.
+    fn introduce(&self, metadata: &Metadata<'_>) -> abi::Registered {
         let names: Vec<_> = metadata
             .fields()
             .iter()
@@ -92,6 +94,17 @@ impl Subscriber for Forward {
             Ok(at) => sites[at].1 = registered.id,
             Err(at) => sites.insert(at, (address(metadata), registered.id)),
         }
+        registered
+    }
+
+    fn spans(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Subscriber for Forward {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        let registered = self.introduce(metadata);
         match registered.interest {
             interest::NEVER => Interest::never(),
             interest::ALWAYS => Interest::always(),

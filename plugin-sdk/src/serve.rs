@@ -1,30 +1,34 @@
 //! Runs a plugin on the other side of the boundary: one instance, its calls and its answers.
 
+mod answer;
+mod export;
+
 use std::sync::OnceLock;
 
-use coordinator_abi::call::{FailureMeta, HandleMeta, json};
+use coordinator_abi::call::HandleMeta;
 use coordinator_abi::code::{op, outcome};
-use coordinator_abi::manifest::Manifest;
+use coordinator_abi::manifest::{Flag, Manifest};
 use coordinator_abi::plugin::unsupported;
-use coordinator_abi::{Call, Code, Host, Opened, Outcome, RawFuture, RouteView, Serve};
+use coordinator_abi::step::StepMeta;
+use coordinator_abi::{Call, Host, Opened, Outcome, RawFuture, RouteView, Serve};
 
+use crate::command::CommandFailed;
 use crate::error::DecodeError;
 use crate::plugin::Plugin;
+use crate::runtime::Runtime;
 use crate::settings::Settings;
-use crate::{Context, HandlerError, Request, Response, RouteError, StartError, log, message};
+use crate::{Context, Request, StartError, flags, log, message};
+use answer::{failed, not_started};
 
 /// One instance of plugin `P`.
 #[doc(hidden)]
-pub struct Served<P> {
+pub struct Served<P: Plugin> {
     plugin: OnceLock<P>,
+    runtime: P::Runtime,
 }
 
 impl<P: Plugin> Serve for Served<P> {
     fn describe() -> String {
-        let mut messages: Vec<_> = inventory::iter::<message::Known>()
-            .map(|known| (known.describe)())
-            .collect();
-        messages.sort_by(|a, b| a.ty.cmp(&b.ty));
         let manifest = Manifest {
             name: P::IDENTITY.name.to_owned(),
             version: P::IDENTITY.version.to_owned(),
@@ -32,9 +36,15 @@ impl<P: Plugin> Serve for Served<P> {
             doc: P::DOC.to_owned(),
             settings: P::Settings::describe(),
             settings_schema: schemars::schema_for!(P::Settings).to_value(),
-            messages,
+            messages: known_messages(),
             handlers: P::handlers(),
             routes: P::routes(),
+            steps: P::steps(),
+            schedules: P::schedules(),
+            commands: P::commands(),
+            checks: P::checks(),
+            flags: known_flags(),
+            hooks: P::HOOKS,
         };
         // Text, numbers and schemas: it always encodes.
         serde_json::to_string(&manifest).unwrap_or_default()
@@ -46,17 +56,21 @@ impl<P: Plugin> Serve for Served<P> {
         }
         Self {
             plugin: OnceLock::new(),
+            runtime: P::Runtime::default(),
         }
     }
 
     fn call(this: Opened<Self>, call: Call) -> RawFuture {
         match call.op {
-            op::START => RawFuture::new(start(this, call)),
-            op::HANDLE => RawFuture::new(handle(this, call)),
-            op::ROUTE => RawFuture::new(route(this, call)),
-            // Without hooks of its own a started plugin is well, and has nothing to stop.
-            op::HEALTH => RawFuture::ready(health(&this)),
-            op::STOP => RawFuture::ready(Outcome::ok()),
+            op::HANDLE => Self::run(this, |this| handle(this, call)),
+            op::ROUTE => Self::run(this, |this| route(this, call)),
+            op::STEP => Self::run(this, |this| step(this, call)),
+            op::SCHEDULE => Self::run(this, |this| schedule(this, call)),
+            op::COMMAND => Self::run(this, |this| command(this, call)),
+            op::START => Self::run(this, |this| start(this, call)),
+            op::CHECK => Self::run(this, |this| check(this, call)),
+            op::HEALTH => Self::run(this, |this| health(this, call)),
+            op::STOP => Self::run(this, |this| stop(this, call)),
             other => RawFuture::ready(unsupported(other)),
         }
     }
@@ -64,6 +78,39 @@ impl<P: Plugin> Serve for Served<P> {
     fn refresh_logs() {
         tracing_core::callsite::rebuild_interest_cache();
     }
+}
+
+impl<P: Plugin> Served<P> {
+    /// The call's future, inside of the plugin's runtime. It keeps the instance alive, and so the runtime.
+    fn run<F>(this: Opened<Self>, call: impl FnOnce(Opened<Self>) -> F) -> RawFuture
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let entry = this.runtime.entry();
+        P::Runtime::call(entry, call(this))
+    }
+}
+
+impl<P: Plugin> Drop for Served<P> {
+    fn drop(&mut self) {
+        // The state may hold what needs its runtime to be dropped.
+        let _inside = self.runtime.enter();
+        drop(self.plugin.take());
+    }
+}
+
+fn known_messages() -> Vec<coordinator_abi::manifest::Message> {
+    let known = inventory::iter::<message::Known>();
+    let mut messages: Vec<_> = known.map(|known| (known.describe)()).collect();
+    messages.sort_by(|a, b| a.ty.cmp(&b.ty));
+    messages
+}
+
+fn known_flags() -> Vec<Flag> {
+    let known = inventory::iter::<flags::KnownFlags>();
+    let mut flags: Vec<_> = known.flat_map(|known| (known.describe)()).collect();
+    flags.sort_by(|a, b| a.name.cmp(&b.name));
+    flags
 }
 
 async fn start<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
@@ -74,8 +121,7 @@ async fn start<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
             return failed(outcome::REJECTED, error.into_chain());
         }
     };
-    let ctx = Context::of_start(call.lent);
-    match P::start(settings, &ctx).await {
+    match P::start(settings, &Context::plain(call.lent)).await {
         Ok(plugin) => match this.plugin.set(plugin) {
             Ok(()) => Outcome::ok(),
             Err(_) => failed(
@@ -96,10 +142,7 @@ async fn handle<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
         Err(malformed) => return failed(outcome::RETRY, vec![malformed.to_string()]),
     };
     let ctx = Context::of_handler(call.lent, meta);
-    match plugin.handle(call.index, &ctx, &call.body).await {
-        Ok(()) => Outcome::ok(),
-        Err(error) => handler_failed(error),
-    }
+    answer::handled(plugin.handle(call.index, &ctx, &call.body).await)
 }
 
 async fn route<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
@@ -107,92 +150,70 @@ async fn route<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
         return not_started();
     };
     let ctx = match RouteView::read(&call.meta) {
-        Ok(view) => Context::of_route(call.lent, view.webhook_id.to_owned()),
-        Err(malformed) => return route_failed(malformed.into()),
+        Ok(view) => Context::of_request(call.lent, view.webhook_id.to_owned()),
+        Err(malformed) => return answer::routed(Err(malformed.into())),
     };
-    match plugin
-        .route(call.index, &ctx, Request::new(call.meta, call.body))
-        .await
-    {
-        Ok(response) => answered(response),
-        Err(error) => route_failed(error),
-    }
+    let request = Request::new(call.meta, call.body);
+    answer::routed(plugin.route(call.index, &ctx, request).await)
 }
 
-fn health<P: Plugin>(this: &Served<P>) -> Outcome {
-    if this.plugin.get().is_some() {
-        Outcome::ok()
-    } else {
-        not_started()
-    }
-}
-
-fn answered(response: Response) -> Outcome {
-    let (head, body) = response.into_parts();
-    Outcome {
-        code: outcome::OK,
-        meta: head.encode(),
-        body,
-    }
-}
-
-fn handler_failed(error: HandlerError) -> Outcome {
-    let (retry, after, chain) = error.into_parts();
-    let after_ms = after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-    let code = if retry { outcome::RETRY } else { outcome::DEAD };
-    Outcome::with_meta(code, FailureMeta { after_ms, chain }.encode())
-}
-
-fn route_failed(error: RouteError) -> Outcome {
-    Outcome::with_meta(outcome::FAILED, json(&error.into_meta()))
-}
-
-fn failed(code: Code, chain: Vec<String>) -> Outcome {
-    Outcome::with_meta(
-        code,
-        FailureMeta {
-            after_ms: None,
-            chain,
-        }
-        .encode(),
-    )
-}
-
-fn not_started() -> Outcome {
-    failed(
-        outcome::UNAVAILABLE,
-        vec!["the plugin is not started".to_owned()],
-    )
-}
-
-/// Exports the header, without the author depending on `abi_stable`.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! export_plugin {
-    ($plugin:ty) => {
-        use $crate::__private::abi_stable::library as __library;
-
-        fn __root() -> $crate::__private::plugin::PluginTableRef {
-            $crate::__private::plugin::table::<$crate::__private::Served<$plugin>>()
-        }
-
-        extern "C" fn __erased() -> __library::RootModuleResult {
-            __library::__call_root_module_loader(__root)
-        }
-
-        // SAFETY: `__erased` returns what `__root` makes, a `PluginTableRef`.
-        static __ROOT: __library::LibHeader = unsafe {
-            __library::LibHeader::from_constructor::<$crate::__private::plugin::PluginTableRef>(
-                __erased,
-                __library::CheckTypeLayout::Yes,
-            )
-        };
-
-        #[unsafe(no_mangle)]
-        pub static COORDINATOR_PLUGIN: $crate::__private::header::PluginHeader =
-            $crate::__private::header::PluginHeader::new(
-                <$plugin as $crate::__private::Plugin>::IDENTITY,
-                &__ROOT,
-            );
+async fn step<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
+    let Some(plugin) = this.plugin.get() else {
+        return not_started();
     };
+    let ctx = match StepMeta::decode(&call.meta) {
+        Ok(meta) => Context::of_request(call.lent, meta.run),
+        Err(malformed) => return answer::stepped(Err(malformed.into())),
+    };
+    answer::stepped(plugin.step(call.index, &ctx, &call.body).await)
+}
+
+async fn schedule<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
+    let Some(plugin) = this.plugin.get() else {
+        return not_started();
+    };
+    let meta = match HandleMeta::decode(&call.meta) {
+        Ok(meta) => meta,
+        Err(malformed) => return failed(outcome::RETRY, vec![malformed.to_string()]),
+    };
+    let ctx = Context::of_handler(call.lent, meta);
+    answer::handled(plugin.schedule(call.index, &ctx).await)
+}
+
+async fn command<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
+    let Some(plugin) = this.plugin.get() else {
+        return not_started();
+    };
+    let ctx = Context::plain(call.lent);
+    match plugin.command(call.index, &ctx, &call.body).await {
+        Ok(output) => answer::told(output),
+        Err(CommandFailed::Arguments(chain)) => failed(outcome::REJECTED, chain),
+        Err(CommandFailed::Failed(chain)) => failed(outcome::FAILED, chain),
+    }
+}
+
+async fn check<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
+    let Some(plugin) = this.plugin.get() else {
+        return not_started();
+    };
+    let ctx = Context::plain(call.lent);
+    answer::found(plugin.check(call.index, &ctx).await)
+}
+
+async fn health<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
+    let Some(plugin) = this.plugin.get() else {
+        return not_started();
+    };
+    match plugin.health(&Context::plain(call.lent)).await {
+        Ok(()) => Outcome::ok(),
+        Err(error) => failed(outcome::UNAVAILABLE, error.into_chain()),
+    }
+}
+
+async fn stop<P: Plugin>(this: Opened<Served<P>>, call: Call) -> Outcome {
+    // One that did not start has nothing to finish.
+    if let Some(plugin) = this.plugin.get() {
+        plugin.stop(&Context::plain(call.lent)).await;
+    }
+    Outcome::ok()
 }

@@ -45,17 +45,21 @@
 //! assert_eq!(host.requests().len(), 2);
 //! ```
 
+mod answer;
+mod asked;
 mod block_on;
 mod call;
+mod calling;
 mod path;
 mod port;
+mod services;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coordinator_abi::call::{FailureMeta, HandleMeta, ResponseMeta, RouteFailure};
-use coordinator_abi::code::{op, outcome};
+use coordinator_abi::call::FailureMeta;
+use coordinator_abi::code::op;
 use coordinator_abi::manifest::Manifest;
 use coordinator_abi::plugin::{describe, table};
 use coordinator_abi::{Instance, Outcome, SharedBytes};
@@ -63,9 +67,9 @@ use coordinator_abi::{Instance, Outcome, SharedBytes};
 use crate::plugin::Plugin;
 use crate::serve::Served;
 use crate::{Message, Timestamp};
+pub use answer::{Answer, Failed, StepFailed, Told};
 use block_on::block_on;
 pub use call::Call;
-use path::parameters;
 pub use port::Sent;
 use port::{Port, World};
 
@@ -75,45 +79,6 @@ pub struct Host<P: Plugin> {
     manifest: Manifest,
     world: Arc<World>,
     plugin: PhantomData<P>,
-}
-
-/// What a route answered.
-#[derive(Debug)]
-pub struct Answer {
-    /// Status.
-    pub status: u16,
-    /// Body; of a refusal, its sentence.
-    pub body: Vec<u8>,
-    /// Of a refusal: its stable code.
-    pub code: Option<String>,
-}
-
-/// A handler failed.
-#[derive(Debug)]
-pub struct Failed {
-    retry: bool,
-    after: Option<Duration>,
-    chain: Vec<String>,
-}
-
-impl Failed {
-    /// Would the host try again?
-    #[must_use]
-    pub fn is_retry(&self) -> bool {
-        self.retry
-    }
-
-    /// Not before.
-    #[must_use]
-    pub fn after(&self) -> Option<Duration> {
-        self.after
-    }
-
-    /// The error, then its causes. What an operator reads.
-    #[must_use]
-    pub fn chain(&self) -> &[String] {
-        &self.chain
-    }
 }
 
 impl<P: Plugin> Host<P> {
@@ -146,7 +111,9 @@ impl<P: Plugin> Host<P> {
             world: Arc::default(),
             plugin: PhantomData,
         };
-        let settings = settings.to_string().into();
+        let settings = settings.to_string();
+        host.world.start(&settings);
+        let settings = settings.into();
         let (answer, _) = host.run(op::START, 0, SharedBytes::new(), settings);
         if answer.is_ok() {
             Ok(host)
@@ -242,97 +209,6 @@ impl<P: Plugin> Host<P> {
     #[must_use]
     pub fn deliver_times<M: Message>(&self) -> Vec<Option<Timestamp>> {
         self.world.deliver_times(M::TYPE)
-    }
-
-    /// Delivers a message to the handler of its type.
-    ///
-    /// # Errors
-    ///
-    /// How the handler failed.
-    ///
-    /// # Panics
-    ///
-    /// If the plugin has no handler for it.
-    pub fn deliver<M: Message>(&self, message: &M) -> Result<(), Failed> {
-        let payload = serde_json::to_string(message).expect("a message encodes as JSON");
-        self.deliver_json(M::TYPE, &payload)
-    }
-
-    /// Delivers a payload, well-formed or not, to the handler of `ty`.
-    ///
-    /// # Errors
-    ///
-    /// How the handler failed.
-    ///
-    /// # Panics
-    ///
-    /// If the plugin has no handler for it.
-    pub fn deliver_json(&self, ty: &str, payload: &str) -> Result<(), Failed> {
-        let handlers = &self.manifest.handlers;
-        let index = handlers.iter().position(|handler| handler.ty == ty);
-        let index = index.unwrap_or_else(|| panic!("the plugin has no handler for `{ty}`"));
-        let meta = HandleMeta {
-            id: "00000000-0000-7000-8000-000000000001".to_owned(),
-            ty: ty.to_owned(),
-            attempt: 1,
-            ..HandleMeta::default()
-        };
-        let (answer, port) = self.run(op::HANDLE, index, meta.encode(), payload.to_owned().into());
-        if answer.is_ok() {
-            port.commit();
-            return Ok(());
-        }
-        let failure = FailureMeta::of(&answer);
-        Err(Failed {
-            retry: answer.code != outcome::DEAD,
-            after: failure.after_ms.map(Duration::from_millis),
-            chain: failure.chain,
-        })
-    }
-
-    /// Calls the route that the request fits.
-    ///
-    /// # Panics
-    ///
-    /// If there is none.
-    #[must_use]
-    pub fn call(&self, mut call: Call) -> Answer {
-        let routes = &self.manifest.routes;
-        let fit = |path: &str| parameters(path, &call.meta.path);
-        let found = routes.iter().enumerate().find_map(|(index, route)| {
-            let params = (route.method == call.meta.method)
-                .then(|| fit(&route.path))
-                .flatten()?;
-            Some((index, params))
-        });
-        let (index, params) = found.unwrap_or_else(|| {
-            panic!(
-                "the plugin has no route {} {}",
-                call.meta.method, call.meta.path
-            )
-        });
-        call.meta.params = params;
-        let (answer, port) = self.run(op::ROUTE, index, call.meta.encode(), call.body.into());
-        port.commit();
-        if answer.is_ok() {
-            let head =
-                ResponseMeta::decode(&answer.meta).expect("the SDK writes a well-formed head");
-            return Answer {
-                status: head.status,
-                body: answer.body.to_vec(),
-                code: None,
-            };
-        }
-        let failure: RouteFailure = serde_json::from_slice(&answer.meta).unwrap_or_default();
-        Answer {
-            status: if failure.status == 0 {
-                500
-            } else {
-                failure.status
-            },
-            body: failure.detail.into_bytes(),
-            code: Some(failure.code),
-        }
     }
 
     fn run(

@@ -1,5 +1,6 @@
 //! A running house: the host, what it wrote, and the world around it.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -126,6 +127,17 @@ impl TestHouse {
     /// Ends [`TestHouse::freeze`].
     pub fn thaw(&self) {
         self.host().send(Signal::CONT);
+    }
+
+    /// Tells the host to read its configuration again (SIGHUP).
+    pub fn hang_up(&self) {
+        self.host().send(Signal::HUP);
+    }
+
+    /// The folder that it runs in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn host(&self) -> &Host {

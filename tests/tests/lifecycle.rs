@@ -162,7 +162,16 @@ fn a_host_shows_how_it_is() {
         .iter()
         .filter_map(|check| check["name"].as_str())
         .collect();
-    assert_eq!(names, ["journal", "plugin lms", "plugin stripe"]);
+    assert_eq!(
+        names,
+        [
+            "journal",
+            "database",
+            "cache",
+            "plugin lms",
+            "plugin stripe"
+        ]
+    );
 
     let page = house.ask("GET", "/metrics").send().is(200).text();
     for line in [

@@ -59,6 +59,103 @@ fn a_handler_that_panics_is_retried_and_its_dead_letter_names_the_place() {
 }
 
 #[test]
+fn a_payload_that_panics_when_it_is_dropped_is_a_panic_like_any_other() {
+    let mut house = house();
+    publish(&house, "panics_twice", "t-1");
+    the_fine_handler_keeps_its_pace(&house);
+    let letter = dead_letter(&house, "panics_twice");
+    assert_eq!(letter["failure"]["kind"], "panic", "{letter}");
+    let chain = letter["failure"]["chain"].to_string();
+    assert!(chain.contains("misbehaving/src/lib.rs:"), "{chain}");
+    assert_eq!(house.get("/readyz")["status"], "ok");
+    house.expect_dead_letters(1);
+}
+
+#[test]
+fn threads_of_a_plugins_own_that_panic_are_named_with_their_place() {
+    let mut house = house();
+    publish(&house, "panics_elsewhere", "e-1");
+    let letter = dead_letter(&house, "panics_elsewhere");
+    let chain = letter["failure"]["chain"].to_string();
+    assert!(chain.contains("in blocking work, as asked"), "{chain}");
+    assert!(chain.contains("misbehaving/src/lib.rs:"), "{chain}");
+    // Nobody waits for this one: it is in the log alone, once an attempt.
+    house.log().until("on a thread of its own, as asked", 3);
+    let place = |line: &String| {
+        line.contains("on a thread of its own") && line.contains("misbehaving/src/lib.rs:")
+    };
+    assert!(house.log().lines().iter().any(place));
+    the_fine_handler_keeps_its_pace(&house);
+    house.expect_dead_letters(1);
+}
+
+#[test]
+fn a_step_and_a_command_that_panic_fail_alone_and_name_their_place() {
+    const PIPELINE: &str = "org.example.misbehave.v1";
+    let house = TestHouse::builder()
+        .plugin("misbehaving", "misbehaving", "")
+        .config(&format!(
+            "[wiring.pipelines.\"{PIPELINE}\"]\nsteps = [\"misbehaving.bend\"]\npublic = true"
+        ))
+        .start();
+    let bend = |how: &str| {
+        let ask = house.ask("POST", &format!("/api/v1/pipelines/{PIPELINE}"));
+        ask.key().json(&json!({"id": how})).send()
+    };
+    assert_eq!(bend("panics").status, 502);
+    house.log().until("in a step, as asked", 1);
+    assert_eq!(bend("fails").problem().0, "as-asked");
+    // Given up after its timeout, it panics in its drop.
+    assert_eq!(bend("waits").status, 504);
+    house.log().until("in a drop, as asked", 1);
+    assert_eq!(bend("none").is(200).json()["value"]["id"], "none");
+
+    let broken = house.run(&["run", "misbehaving", "break_down"]).exits(1);
+    assert!(
+        broken.err.contains("in a command, as asked"),
+        "{}",
+        broken.err
+    );
+    let place =
+        |line: &String| line.contains("in a step") && line.contains("misbehaving/src/lib.rs:");
+    assert!(house.log().lines().iter().any(place));
+    the_fine_handler_keeps_its_pace(&house);
+}
+
+#[test]
+fn a_plugin_that_panics_in_its_health_check_and_stop_serves_until_the_end() {
+    for place in ["health", "check", "stop", "drop"] {
+        let settings = format!("panics_in = \"{place}\"");
+        let mut house = TestHouse::builder()
+            .plugin("misbehaving", "misbehaving", &settings)
+            .start();
+        the_fine_handler_keeps_its_pace(&house);
+        assert_eq!(house.terminate(), Some(0), "{place}");
+        if place != "health" {
+            house.log().until(&format!("in the {place}, as asked"), 1);
+        }
+    }
+}
+
+#[test]
+fn a_plugin_that_panics_in_its_start_is_refused_and_says_where() {
+    let ended = TestHouse::builder()
+        .plugin("misbehaving", "misbehaving", "panics_in = \"start\"")
+        .serve()
+        .exits(70);
+    assert!(
+        ended.err.contains("in the start, as asked"),
+        "{}",
+        ended.err
+    );
+    assert!(
+        ended.err.contains("misbehaving/src/lib.rs:"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
 fn a_handler_that_never_completes_is_given_up_in_time() {
     let mut house = house();
     publish(&house, "never_completes", "n-1");

@@ -56,12 +56,12 @@ pub(crate) fn bench(workspace: &Workspace, interrupt: &Interrupt, part: Part) ->
     }
     println!("==> measuring delivery");
     let delivery = delivery::rows(workspace, &folder, interrupt)?;
-    delivery::plot(workspace, &folder, interrupt)?;
     sections.push((DELIVERY, delivery));
     for (heading, rows) in &sections {
         print!("{}", table(heading, rows));
     }
     keep(workspace, &sections)?;
+    delivery::plot(workspace, &folder, interrupt)?;
     // It lies under the target folder: `cargo clean` takes what is left.
     drop(fs::remove_dir_all(folder));
     let all = || sections.iter().flat_map(|(_, rows)| rows);

@@ -18,8 +18,14 @@ pub(crate) enum AppError {
     Telemetry(coordinator_telemetry::InitError),
     #[error(transparent)]
     Lock(coordinator_loader::LockError),
+    #[error(transparent)]
+    Key(coordinator_loader::KeyError),
+    #[error(transparent)]
+    Floors(coordinator_loader::FloorsError),
     #[error("plugin `{name}` is required and does not run\n  {}", reason.replace('\n', "\n  "))]
     Required { name: String, reason: String },
+    #[error("plugin `{name}` does not run as changed\n  {}", reason.replace('\n', "\n  "))]
+    Plugin { name: String, reason: String },
     #[error("the plugins cannot be wired together{}", Lines(.0))]
     Wiring(Vec<Finding>),
     #[error("failed to make the data folder `{dir}`\n  (see `server.data_dir`)")]
@@ -33,6 +39,12 @@ pub(crate) enum AppError {
     #[error("the journal cannot be kept in Redis\n  (see `[journal.redis]`)")]
     Redis(#[source] redis::OpenError),
     #[error(transparent)]
+    Cache(coordinator_cache::OpenError),
+    #[error(transparent)]
+    Database(coordinator_store::OpenError),
+    #[error(transparent)]
+    Store(coordinator_store::StoreError),
+    #[error(transparent)]
     Egress(coordinator_egress::BuildError),
     #[error(transparent)]
     Dispatch(coordinator_dispatch::StartError),
@@ -45,19 +57,25 @@ pub(crate) enum AppError {
 impl AppError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Required { .. } => exit::PLUGIN,
+            Self::Required { .. } | Self::Plugin { .. } => exit::PLUGIN,
             Self::Config(_)
             | Self::Telemetry(_)
             | Self::Lock(_)
+            | Self::Key(_)
+            | Self::Floors(_)
             | Self::Wiring(_)
+            | Self::Cache(_)
             | Self::DataDir { .. } => exit::CONFIG,
             Self::Journal(sqlite::OpenError::Locked { .. }) | Self::Route(_) => exit::CONFIG,
             // A server that is there and does not fit stays so until somebody changes its settings, or ours.
             Self::Redis(redis::OpenError::Address { .. } | redis::OpenError::Unfit { .. }) => {
                 exit::CONFIG
             }
+            Self::Database(error) if error.is_configuration() => exit::CONFIG,
             Self::Journal(_)
             | Self::Redis(_)
+            | Self::Database(_)
+            | Self::Store(_)
             | Self::Egress(_)
             | Self::Dispatch(_)
             | Self::Listen(_) => exit::UNAVAILABLE,

@@ -1,10 +1,10 @@
-//! Schedules of the configuration, held against the wiring: what is wrong with one is told before it could tick.
+//! Schedules of the configuration and of plugins, held against the wiring: what is wrong with one is told before it could tick.
 
-use coordinator_config::{ScheduleData, ScheduleWiring};
+use coordinator_config::{Missed, ScheduleData, ScheduleWiring};
 use coordinator_dispatch::{Cadence, CadenceError, Schedule};
 use coordinator_gateway::ScheduleEntry;
 use coordinator_message::{MessageType, Timestamp};
-use coordinator_wiring::{Finding, Severity, Types, ValidateError};
+use coordinator_wiring::{BoundSchedule, Finding, Severity, Types, ValidateError, Wiring};
 
 /// A payload in a file of its own may be this large, bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -27,18 +27,18 @@ pub(super) struct Checked {
 /// a type that nobody knows may be that plugin's: such a schedule does not tick, and the host starts all the same.
 pub(super) fn read<'a>(
     schedules: impl IntoIterator<Item = (&'a String, &'a ScheduleWiring)>,
-    types: &Types,
+    wiring: &Wiring,
     away: bool,
 ) -> (Vec<Checked>, Vec<Finding>) {
     let (mut checked, mut findings) = (Vec::new(), Vec::new());
-    for (name, wiring) in schedules {
-        match check(name, wiring, types) {
+    for (name, of_operator) in schedules {
+        match check(name, of_operator, &wiring.types) {
             Ok(schedule) => checked.push(Checked {
                 schedule,
-                enabled: wiring.enabled,
+                enabled: of_operator.enabled,
             }),
             Err(wrong) => findings.push(Finding {
-                id: "schedule",
+                id: "schedule".into(),
                 severity: if away && wrong.unknown_type {
                     Severity::Warning
                 } else {
@@ -50,7 +50,40 @@ pub(super) fn read<'a>(
             }),
         }
     }
+    for schedule in &wiring.schedules {
+        match of_plugin(schedule) {
+            Ok(schedule) => checked.push(Checked {
+                schedule,
+                enabled: true,
+            }),
+            Err(finding) => findings.push(finding),
+        }
+    }
     (checked, findings)
+}
+
+/// A schedule that a plugin declares, at the times that it or the operator says.
+fn of_plugin(bound: &BoundSchedule) -> Result<Schedule, Finding> {
+    let cadence = Cadence::new(&bound.cron, &bound.zone, Timestamp::now()).map_err(|error| {
+        let Wrong { problem, hint, .. } = wrong("cron", &error);
+        Finding {
+            id: "schedule".into(),
+            severity: Severity::Error,
+            subject: bound.id.clone(),
+            message: problem,
+            hint: format!(
+                "{hint}; `cron` and `zone` of wiring.handlers.\"{}\" come before its author's",
+                bound.id
+            ),
+        }
+    })?;
+    Ok(Schedule {
+        name: bound.id.clone(),
+        cadence,
+        ty: bound.ty.clone(),
+        data: b"{}".as_slice().into(),
+        missed: Missed::One,
+    })
 }
 
 /// As the API shows it.

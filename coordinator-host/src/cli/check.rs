@@ -4,14 +4,18 @@ use clap::Args;
 use coordinator_wiring::{Finding, Severity};
 use serde_json::json;
 
-use super::exit::{Failure, OK, PLUGIN, PROBLEMS};
+use super::exit::{Failure, OK, PLUGIN, PROBLEMS, UNAVAILABLE};
 use super::options::{Format, Options};
 use super::output::{self, PrintError};
 use crate::app::CheckReport;
 
-/// Loads the plugins and binds the wiring as `serve` would, and starts nothing.
+/// Loads the plugins and binds the wiring as `serve` would, then asks the plugins' own checks. A plugin that has checks is
+/// started for them and stopped again, beside whatever runs; with --no-start, nothing is started.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
+    /// Leaves the plugins' own checks out.
+    #[arg(long)]
+    no_start: bool,
     /// The same as `--output`.
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -20,7 +24,14 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
         let config = options.config()?;
-        let report = crate::app::check(&config);
+        let mut report = crate::app::check(&config);
+        if !self.no_start {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| Failure::new(UNAVAILABLE, error))?;
+            runtime.block_on(report.ask_plugins(&config));
+        }
         match self.format.unwrap_or(options.output) {
             Format::Json => print_json(&report)?,
             Format::Table => print(&report)?,

@@ -76,7 +76,7 @@ pub(crate) enum CallError {
     },
     /// A problem document.
     #[error("the host refused: {}", .0.sentence())]
-    Refused(Problem),
+    Refused(Box<Problem>),
     /// No JSON, or of another shape.
     #[error("{url} does not answer as a Coordinator host\n  (is --url right?)")]
     Foreign {
@@ -101,6 +101,9 @@ pub(crate) struct Problem {
     code: Option<String>,
     #[serde(default)]
     trace_id: Option<String>,
+    /// What only problems of its code have.
+    #[serde(flatten)]
+    pub(crate) more: serde_json::Map<String, Value>,
 }
 
 impl Problem {
@@ -192,7 +195,31 @@ impl Client {
     /// Posts to `/api/v1/PATH`.
     pub(crate) fn post(&self, path: &[&str], body: Option<Body>) -> Result<Reply, CallError> {
         let url = self.at(path);
-        let mut request = minreq::post(url.as_str());
+        self.send_with(minreq::post(url.as_str()), &url, body)
+    }
+
+    /// Changes what is at `/api/v1/PATH`; with `expected`, only if that is still its revision.
+    pub(crate) fn change(
+        &self,
+        method: minreq::Method,
+        path: &[&str],
+        body: Option<Body>,
+        expected: Option<u64>,
+    ) -> Result<Reply, CallError> {
+        let url = self.at(path);
+        let mut request = minreq::Request::new(method, url.as_str());
+        if let Some(revision) = expected {
+            request = request.with_header("if-match", format!("\"{revision}\""));
+        }
+        self.send_with(request, &url, body)
+    }
+
+    fn send_with(
+        &self,
+        mut request: minreq::Request,
+        url: &Url,
+        body: Option<Body>,
+    ) -> Result<Reply, CallError> {
         if let Some(body) = body {
             if let Some(key) = body.idempotency_key {
                 request = request.with_header("idempotency-key", key);
@@ -201,7 +228,7 @@ impl Client {
                 .with_header("content-type", body.content_type)
                 .with_body(body.text);
         }
-        self.send(request, &url)
+        self.send(request, url)
     }
 
     /// The host as the operator would call it.
@@ -292,7 +319,7 @@ impl Client {
 
 fn refusal(status: u16, url: &Url, text: &str) -> CallError {
     match serde_json::from_str::<Problem>(text) {
-        Ok(problem) => CallError::Refused(Problem { status, ..problem }),
+        Ok(problem) => CallError::Refused(Box::new(Problem { status, ..problem })),
         // The API answers every refusal with a problem document; a 404 without one is another program.
         Err(source) => CallError::Foreign {
             url: url.to_string(),

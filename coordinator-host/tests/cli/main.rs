@@ -5,5 +5,6 @@ mod configuration;
 mod host;
 mod plugin;
 mod run;
+mod signing;
 mod usage;
 mod webhook;

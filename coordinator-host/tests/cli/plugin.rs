@@ -32,7 +32,7 @@ fn nothing_is_locked_if_one_file_is_no_plugin() {
 
 #[test]
 fn a_new_plugin_has_its_files_and_stands_alone() {
-    for template in ["handler", "route"] {
+    for template in ["handler", "route", "pipeline"] {
         let folder = folder();
         let ended = folder
             .run(&["plugin", "new", "lms-notify", "--template", template])

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::database::{Cache, Database};
 use crate::egress::Egress;
 use crate::error::ConfigErrors;
 use crate::instances::{self, ApiKey, Plugin, Wiring};
@@ -12,12 +13,17 @@ use crate::key::Key;
 use crate::layers::{Layers, Source, Sources};
 use crate::reader::Load;
 use crate::secret_ref::SecretPlaces;
-use crate::sections::{Dispatch, Log, Server, Trust};
+use crate::sections::{Dispatch, Log, Server};
+use crate::trust::Trust;
 
 /// The configuration of one host, checked.
 pub struct Config {
     /// `[server]`.
     pub server: Server,
+    /// `[database]`.
+    pub database: Database,
+    /// `[cache]`.
+    pub cache: Cache,
     /// `[journal]`.
     pub journal: Journal,
     /// `[trust]`.
@@ -34,8 +40,11 @@ pub struct Config {
     pub plugins: BTreeMap<String, Plugin>,
     /// `[wiring.…]`.
     pub wiring: Wiring,
+    /// `[flags]`: what operators have switched, by `instance.flag`.
+    pub flags: BTreeMap<String, bool>,
     pub(crate) layers: Layers,
     pub(crate) secrets: SecretPlaces,
+    sources: Sources,
 }
 
 impl Config {
@@ -55,6 +64,8 @@ impl Config {
         };
         let root = load.root();
         let server = root.section("server", Server::read);
+        let database = root.section("database", |from| Database::read(from, &server.data_dir));
+        let cache = root.section("cache", Cache::read);
         let journal = root.section("journal", Journal::read);
         let trust = root.section("trust", Trust::read);
         let log = root.section("log", Log::read);
@@ -63,6 +74,7 @@ impl Config {
         let api_keys = root.section("api", instances::api_keys);
         let plugins = instances::plugins(&root);
         let wiring = root.section("wiring", Wiring::read);
+        let flags = instances::flags(&root);
         root.report_unknown();
         drop(root);
         let errors = load.errors.into_inner();
@@ -71,6 +83,8 @@ impl Config {
         }
         Ok(Self {
             server,
+            database,
+            cache,
             journal,
             trust,
             log,
@@ -79,9 +93,37 @@ impl Config {
             egress,
             plugins,
             wiring,
+            flags,
             layers,
             secrets,
+            sources: sources.clone(),
         })
+    }
+
+    /// Reads the file anew, with these overrides over it: see [`Sources::with_overrides`].
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn reload(
+        &self,
+        overrides: BTreeMap<String, serde_json::Value>,
+    ) -> Result<Self, ConfigErrors> {
+        let sources = self.sources.clone().with_text(None);
+        Self::load(&sources.with_overrides(overrides))
+    }
+
+    /// The same configuration, with these overrides instead of those that it has. What the file says by now does not
+    /// matter: somebody may be in the middle of editing it.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn with_overrides(
+        &self,
+        overrides: BTreeMap<String, serde_json::Value>,
+    ) -> Result<Self, ConfigErrors> {
+        let text = self.layers.text().cloned();
+        let sources = self.sources.clone().with_text(text);
+        Self::load(&sources.with_overrides(overrides))
     }
 
     /// Where the value of a setting came from: `journal.retention`,
@@ -98,6 +140,8 @@ impl fmt::Debug for Config {
         // The layers hold what operators wrote, literal secrets of plugins included.
         f.debug_struct("Config")
             .field("server", &self.server)
+            .field("database", &self.database)
+            .field("cache", &self.cache)
             .field("journal", &self.journal)
             .field("trust", &self.trust)
             .field("log", &self.log)
@@ -105,6 +149,7 @@ impl fmt::Debug for Config {
             .field("egress", &self.egress)
             .field("plugins", &self.plugins)
             .field("wiring", &self.wiring)
+            .field("flags", &self.flags)
             .finish_non_exhaustive()
     }
 }

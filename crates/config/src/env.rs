@@ -7,7 +7,8 @@ const PREFIX: &str = "COORDINATOR__";
 /// The table that one variable stands for, or what is wrong with its name. `None`: not ours.
 ///
 /// Instance names have dashes, which no shell allows in a variable: `_` stands for them.
-/// `COORDINATOR__WIRING__HANDLERS__LMS__ENROL__TIMEOUT` is `wiring.handlers."lms.enrol".timeout`.
+/// `COORDINATOR__WIRING__HANDLERS__LMS__ENROL__TIMEOUT` is `wiring.handlers."lms.enrol".timeout`, and
+/// `COORDINATOR__FLAGS__LMS__NEW_CHECKOUT` is `flags."lms.new_checkout"`.
 pub(crate) fn nested(name: &str, value: &str) -> Option<Result<Dict, String>> {
     let path = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
     let parts: Vec<&str> = path.split("__").collect();
@@ -38,6 +39,10 @@ fn keys(parts: &[&str]) -> Vec<String> {
         ["wiring", "handlers", instance, handler, rest @ ..] => {
             let id = format!("{}.{handler}", dashed(instance));
             (vec!["wiring".to_owned(), "handlers".to_owned(), id], rest)
+        }
+        ["flags", instance, flag] => {
+            let id = format!("{}.{flag}", dashed(instance));
+            (vec!["flags".to_owned(), id], &[][..])
         }
         ["wiring", "schedules", name, rest @ ..] => (
             vec!["wiring".to_owned(), "schedules".to_owned(), dashed(name)],

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::pipelines::{PipelineWiring, is_pipeline};
 use crate::reader::Reader;
 use crate::schedules::ScheduleWiring;
 use crate::secret::Secret;
@@ -58,6 +59,8 @@ pub enum Isolation {
 pub struct HandlerWiring {
     /// Whether messages are delivered to it.
     pub enabled: bool,
+    /// The types that it takes, instead of the one that its author declares.
+    pub on: Option<Vec<String>>,
     /// Attempts before a dead letter.
     pub max_attempts: Option<u32>,
     /// Waits between attempts.
@@ -74,15 +77,21 @@ pub struct HandlerWiring {
     pub on_exhausted: Option<OnExhausted>,
     /// Whether it has a breaker.
     pub breaker: Option<bool>,
+    /// When it runs, of a handler that a plugin's schedule runs.
+    pub cron: Option<String>,
+    /// The time zone that `cron` is meant in.
+    pub zone: Option<String>,
 }
 
-/// `[wiring]`: the operator's word on handlers, and what the clock publishes.
+/// `[wiring]`: the operator's word on handlers, what the clock publishes, and pipelines.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Wiring {
     /// By handler id, `instance.handler`.
     pub handlers: BTreeMap<String, HandlerWiring>,
     /// By their names.
     pub schedules: BTreeMap<String, ScheduleWiring>,
+    /// By their names, which are like message types.
+    pub pipelines: BTreeMap<String, PipelineWiring>,
 }
 
 pub(crate) fn api_keys(from: &Reader<'_>) -> Vec<ApiKey> {
@@ -96,6 +105,16 @@ pub(crate) fn api_keys(from: &Reader<'_>) -> Vec<ApiKey> {
         })
     });
     keys.into_iter().filter_map(|(_, key)| key).collect()
+}
+
+/// `[flags]`: by `instance.flag`, whether an operator has switched it on or off.
+pub(crate) fn flags(from: &Reader<'_>) -> BTreeMap<String, bool> {
+    let flags = from.values(
+        "flags",
+        "a flag in quotes, such as \"lms.new_checkout\"",
+        is_id,
+    );
+    flags.into_iter().collect()
 }
 
 pub(crate) fn plugins(from: &Reader<'_>) -> BTreeMap<String, Plugin> {
@@ -122,6 +141,14 @@ fn is_name(name: &str) -> bool {
         && name
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// `instance.handler`, `instance.flag`.
+fn is_id(id: &str) -> bool {
+    id.split_once('.').is_some_and(|(instance, name)| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        is_name(instance) && !name.is_empty() && name.bytes().all(plain)
+    })
 }
 
 impl Plugin {
@@ -178,11 +205,7 @@ fn overlaps(one: &str, other: &str) -> bool {
 impl Wiring {
     pub(crate) fn read(from: &Reader<'_>) -> Self {
         let handlers = from.named("handlers", |id, from| {
-            let is_id = id.split_once('.').is_some_and(|(instance, handler)| {
-                let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-                is_name(instance) && !handler.is_empty() && handler.bytes().all(plain)
-            });
-            if !is_id {
+            if !is_id(id) {
                 from.reject_name("expected a handler id in quotes, such as \"lms.enrol\"");
             }
             HandlerWiring::read(from)
@@ -193,9 +216,18 @@ impl Wiring {
             }
             ScheduleWiring::read(from)
         });
+        let pipelines = from.named("pipelines", |name, from| {
+            if !is_pipeline(name) {
+                from.reject_name(
+                    "expected a name in quotes with a version, such as \"org.example.order.history.v1\"",
+                );
+            }
+            PipelineWiring::read(from)
+        });
         Self {
             handlers: handlers.into_iter().collect(),
             schedules: schedules.into_iter().collect(),
+            pipelines: pipelines.into_iter().collect(),
         }
     }
 }
@@ -208,6 +240,7 @@ impl HandlerWiring {
         }
         let wiring = Self {
             enabled: from.get_or("enabled", true),
+            on: from.optional("on"),
             max_attempts: from.optional("max_attempts"),
             backoff: from.optional("backoff"),
             timeout,
@@ -216,6 +249,8 @@ impl HandlerWiring {
             order: from.optional("order"),
             on_exhausted: from.optional("on_exhausted"),
             breaker: from.optional("breaker"),
+            cron: from.optional("cron"),
+            zone: from.optional("zone"),
         };
         for (name, value) in [
             ("max_attempts", wiring.max_attempts),

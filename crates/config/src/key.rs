@@ -47,6 +47,10 @@ impl Key {
             [wiring, schedules, name, ..] if *wiring == "wiring" && *schedules == "schedules" => {
                 **name = "NAME".to_owned();
             }
+            [wiring, pipelines, name, ..] if *wiring == "wiring" && *pipelines == "pipelines" => {
+                **name = "TYPE.V1".to_owned();
+            }
+            [flags, id] if *flags == "flags" => **id = "INSTANCE.FLAG".to_owned(),
             _ => {}
         }
         Self(parts)

@@ -1,5 +1,6 @@
 //! Layers of values over each other, each value knowing where it came from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -7,9 +8,15 @@ use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
+use serde_json::Value as Json;
+
 use crate::error::ConfigError;
+use crate::key::Key;
 use crate::value::plain_dates;
 use crate::{env, reference};
+
+/// How figment names the layer of what operators changed live.
+const OVERRIDE: &str = "override";
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,6 +27,8 @@ pub enum Source {
     File(PathBuf),
     /// An environment variable, by its name.
     Env(String),
+    /// What an operator changed on the running host, kept in the database.
+    Override,
 }
 
 impl fmt::Display for Source {
@@ -28,6 +37,7 @@ impl fmt::Display for Source {
             Self::Default => f.write_str("default"),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Env(name) => write!(f, "env {name}"),
+            Self::Override => f.write_str("override"),
         }
     }
 }
@@ -37,6 +47,9 @@ impl fmt::Display for Source {
 pub struct Sources {
     file: Option<PathBuf>,
     env: Vec<(String, String)>,
+    overrides: BTreeMap<String, Json>,
+    /// The file as it was read before, if it is not to be read again.
+    text: Option<String>,
 }
 
 impl Sources {
@@ -47,7 +60,22 @@ impl Sources {
         Self {
             file,
             env: env.into_iter().collect(),
+            overrides: BTreeMap::new(),
+            text: None,
         }
+    }
+
+    /// The same, with the file as it says now, or as it said when it was read into `text`.
+    pub(crate) fn with_text(mut self, text: Option<String>) -> Self {
+        self.text = text;
+        self
+    }
+
+    /// The same, with these values over them, by their keys: `wiring.handlers."lms.enrol".timeout`.
+    #[must_use]
+    pub fn with_overrides(mut self, overrides: BTreeMap<String, Json>) -> Self {
+        self.overrides = overrides;
+        self
     }
 
     /// The process environment, and `file` or else `coordinator.toml` if it is in this folder.
@@ -82,6 +110,7 @@ impl Provider for Layer {
             Source::Default => Metadata::named("default"),
             Source::File(path) => Metadata::from("file", path.as_path()),
             Source::Env(name) => Metadata::from("env", name.clone()),
+            Source::Override => Metadata::named(OVERRIDE),
         }
     }
 
@@ -97,6 +126,30 @@ pub(crate) struct Layers {
     defaults: Dict,
     /// Stands for the operator where a value is missing altogether.
     operator: Source,
+    text: Option<String>,
+}
+
+/// On top of everything else: what operators changed while a host ran.
+fn with_overrides(
+    mut figment: Figment,
+    sources: &Sources,
+    errors: &mut Vec<ConfigError>,
+) -> Figment {
+    for (key, value) in &sources.overrides {
+        match nested(key, value) {
+            Some(values) => {
+                figment = figment.merge(Layer {
+                    source: Source::Override,
+                    values,
+                });
+            }
+            None => errors.push(ConfigError {
+                key: key.clone(),
+                ..ConfigError::whole(Source::Override, "is no key of a setting".to_owned())
+            }),
+        }
+    }
+    figment
 }
 
 impl Layers {
@@ -108,9 +161,13 @@ impl Layers {
             values: defaults.clone(),
         });
         let operator = sources.file.clone().map_or(Source::Default, Source::File);
+        let mut text_of_file = None;
         if let Some(path) = &sources.file {
-            match read_file(path) {
-                Ok(values) => {
+            let text = sources.text.clone();
+            let text = text.map_or_else(|| read_file(path), Ok);
+            match text.and_then(|text| Ok((parse_file(&text)?, text))) {
+                Ok((values, said)) => {
+                    text_of_file = Some(said);
                     figment = figment.merge(Layer {
                         source: operator.clone(),
                         values,
@@ -133,6 +190,7 @@ impl Layers {
                 }
             }
         }
+        figment = with_overrides(figment, sources, errors);
         // The operator's own tables get their defaults once their names are known.
         let named = reference::instance_defaults(&merged(&figment));
         figment = figment.join(Layer {
@@ -144,7 +202,13 @@ impl Layers {
             figment,
             defaults,
             operator,
+            text: text_of_file,
         }
+    }
+
+    /// What the file said.
+    pub(crate) fn text(&self) -> Option<&String> {
+        self.text.as_ref()
     }
 
     pub(crate) fn root(&self) -> &Dict {
@@ -166,6 +230,7 @@ impl Layers {
         match &metadata.source {
             Some(figment::Source::File(path)) => Source::File(path.clone()),
             Some(figment::Source::Custom(name)) => Source::Env(name.clone()),
+            _ if metadata.name == OVERRIDE => Source::Override,
             _ => Source::Default,
         }
     }
@@ -181,14 +246,30 @@ impl Layers {
     }
 }
 
+/// The table that one override stands for. `None` if its key has an empty part.
+fn nested(key: &str, value: &Json) -> Option<Dict> {
+    let key = Key::parse(key);
+    if key.parts().iter().any(String::is_empty) {
+        return None;
+    }
+    let leaf = Value::serialize(value).ok()?;
+    let nested = key.parts().iter().rev().fold(leaf, |inner, part| {
+        Value::from(Dict::from([(part.clone(), inner)]))
+    });
+    nested.into_dict()
+}
+
 fn merged(figment: &Figment) -> Dict {
     let root = figment.find_value("").ok().and_then(Value::into_dict);
     root.expect("layers are tables, and merging them cannot fail")
 }
 
-fn read_file(path: &Path) -> Result<Dict, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("not readable: {error}"))?;
-    let parsed: Result<Dict, _> = Toml::from_str(&text);
+fn read_file(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("not readable: {error}"))
+}
+
+fn parse_file(text: &str) -> Result<Dict, String> {
+    let parsed: Result<Dict, _> = Toml::from_str(text);
     parsed.map(plain_dates).map_err(|error| {
         let line = error
             .span()

@@ -10,6 +10,7 @@ use crate::error::{ConfigError, ConfigErrors};
 use crate::key::Key;
 use crate::layers::Source;
 use crate::secret::Secret;
+use crate::secret_ref::SecretPlaces;
 use crate::value::guess_type;
 
 /// What goes to a plugin. Holds exposed secrets, so it shows only names.
@@ -77,6 +78,22 @@ impl Config {
 
     fn fetch(&self, key: &Key, value: &Value, errors: &mut Vec<ConfigError>) -> Json {
         match value {
+            // Overrides are shown, kept and backed up with the database.
+            Value::String(tag, text)
+                if self.layers.source(*tag) == Source::Override
+                    && SecretPlaces::is_literal(text) =>
+            {
+                errors.push(ConfigError {
+                    source: Source::Override,
+                    key: key.to_string(),
+                    problem: "expected \"env:VARIABLE\" or \"file:PATH\"".to_owned(),
+                    found: None,
+                    hint: Some(
+                        "put the secret into a variable or a file and name it here".to_owned(),
+                    ),
+                });
+                Json::Null
+            }
             Value::String(_, text) => match self.secrets.resolve(text) {
                 Ok(secret) => Json::String(secret.expose().to_owned()),
                 Err(error) => {

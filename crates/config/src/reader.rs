@@ -1,5 +1,8 @@
 //! Reads one table setting by setting and notes every mistake instead of stopping at the first.
 
+mod items;
+mod values;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
@@ -283,6 +286,16 @@ impl<'a> Reader<'a> {
                 None,
             ),
         }
+    }
+
+    /// The same, of a value that is better not shown.
+    pub(crate) fn reject_unseen(&self, name: &str, problem: &str) {
+        let value = self.table.and_then(|table| table.get(name));
+        let source = value.map_or_else(
+            || self.source.clone(),
+            |value| self.load.layers.source(value.tag()),
+        );
+        self.note(self.key.child(name), source, problem.to_owned(), None);
     }
 
     /// Notes that the table's own name cannot be.

@@ -59,7 +59,7 @@ fn documented(text: &str) -> Vec<Documented> {
             } else {
                 (value, None)
             };
-            let key = table.child(name).to_string();
+            let key = table.child(name.trim_matches('"')).to_string();
             settings.push(Documented {
                 key,
                 doc: doc.join(" "),
@@ -81,6 +81,7 @@ pub(crate) fn instance_defaults(root: &Dict) -> Dict {
         (&["api", "keys"][..], "NAME"),
         (&["wiring", "handlers"][..], "INSTANCE.HANDLER"),
         (&["wiring", "schedules"][..], "NAME"),
+        (&["wiring", "pipelines"][..], "TYPE.V1"),
     ] {
         let Some(instance) = table(&template, path).and_then(|tables| tables.get(placeholder))
         else {

@@ -25,24 +25,6 @@ pub struct Server {
     pub workers: usize,
 }
 
-/// `[trust]`: which plugin files may be loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trust {
-    /// The rule.
-    pub policy: TrustPolicy,
-    /// The file with the hashes of trusted files.
-    pub lock_file: PathBuf,
-}
-
-/// Which plugin files may be loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TrustPolicy {
-    /// What is configured.
-    Any,
-    /// What is configured and stands in the lock file with its hash.
-    Locked,
-}
-
 /// `[log]`: what the process says on standard error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -95,15 +77,6 @@ impl Server {
     }
 }
 
-impl Trust {
-    pub(crate) fn read(from: &Reader<'_>) -> Self {
-        Self {
-            policy: from.get("policy"),
-            lock_file: from.path(from.get("lock_file")),
-        }
-    }
-}
-
 impl Log {
     pub(crate) fn read(from: &Reader<'_>) -> Self {
         Self {
@@ -124,18 +97,6 @@ impl Dispatch {
             timeout: from.positive("timeout"),
             concurrency: from.at_least("concurrency", 1),
             breaker: from.section("breaker", Breaker::read),
-        }
-    }
-}
-
-impl Setting for TrustPolicy {
-    const EXPECTED: &'static str = "\"locked\" or \"any\"";
-
-    fn read(raw: Raw<'_>) -> Option<Self> {
-        match raw.text()? {
-            "locked" => Some(Self::Locked),
-            "any" => Some(Self::Any),
-            _ => None,
         }
     }
 }

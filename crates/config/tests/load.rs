@@ -93,7 +93,8 @@ fn every_mistake_is_reported_at_once() {
         retention = "0s"
         max_backlog = "many"
         [trust]
-        policy = "signed"
+        policy = "sealed"
+        keys = ["RW", { name = "acme", expires = "next year" }]
         [dispatch]
         threads = 2
         backoff = "15m..2s"
@@ -124,7 +125,7 @@ fn every_mistake_is_reported_at_once() {
         enabled = true
         [wiring.handlers."lms.enrol"]
         max_attempts = 0
-        on = ["x"]
+        takes = ["x"]
         backoff = "1s, 0s"
         rate = "0/s"
         order = "strict"
@@ -322,7 +323,9 @@ fn with_every_documented_setting() -> String {
         let key = setting
             .key
             .replace("NAME", "name")
-            .replace("INSTANCE.HANDLER", "name.handler");
+            .replace("INSTANCE.HANDLER", "name.handler")
+            .replace("TYPE.V1", "org.example.history.v1")
+            .replace("INSTANCE.FLAG", "name.flag");
         let value = setting.default.or(setting.example).unwrap_or_default();
         toml.push_str(&format!("{key} = {}\n", value.replace("/NAME", "/name")));
     }
@@ -356,6 +359,7 @@ fn every_setting_that_is_read_is_documented() {
         "api.keys.NAME",
         "wiring.handlers.\"INSTANCE.HANDLER\"",
         "wiring.schedules.NAME",
+        "wiring.pipelines.\"TYPE.V1\"",
     ] {
         let documented = reference();
         let mut documented: Vec<_> = documented
@@ -373,7 +377,8 @@ fn every_setting_that_is_read_is_documented() {
         // The hint for an unknown setting lists what was asked for.
         let table = table
             .replace("NAME", "name")
-            .replace("INSTANCE.HANDLER", "name.handler");
+            .replace("INSTANCE.HANDLER", "name.handler")
+            .replace("TYPE.V1", "org.example.history.v1");
         let mistakes = Setup::new(&format!("{table}.zzzzzzzzzz = 1")).mistakes();
         let (_, known) = mistakes.split_once("(known here: ").unwrap();
         let (known, _) = known.split_once(')').unwrap();

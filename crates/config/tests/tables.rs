@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coordinator_config::{
-    Config, ConfigErrors, Engine, Missed, Payloads, ScheduleData, Source, Sources,
+    Config, ConfigErrors, Engine, Missed, Partial, Payloads, ScheduleData, Source, Sources,
 };
 use insta::assert_snapshot;
 
@@ -108,6 +108,65 @@ fn what_a_journal_cannot_be_is_told_by_key() {
 }
 
 #[test]
+fn the_database_is_a_file_in_the_data_folder_unless_another_is_named() {
+    let url = |toml: &str, env: &[(&str, &str)]| {
+        let config = load(toml, env).expect("it is right");
+        config.database.url.expose().to_owned()
+    };
+    let unnamed = url("[server]\ndata_dir = \"/var/lib/shop\"", &[]);
+    assert_eq!(unnamed, "sqlite:///var/lib/shop/coordinator.db");
+    // As every path of the file: from the file's own folder.
+    let relative = url("[database]\nurl = \"sqlite://kept/shop.db\"", &[]);
+    assert!(
+        relative.starts_with("sqlite:///") && relative.ends_with("/kept/shop.db"),
+        "{relative}"
+    );
+    let server = "mysql://shop:hunter2@db.internal/shop";
+    let named = "[database]\nurl = \"env:DATABASE_URL\"";
+    assert_eq!(url(named, &[("DATABASE_URL", server)]), server);
+    let config = load(named, &[("DATABASE_URL", server)]).expect("it is right");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert_eq!(config.cache.url.expose(), "memory:");
+    assert_eq!(config.cache.max_size.bytes(), 64 << 20);
+}
+
+#[test]
+fn what_a_database_or_a_cache_cannot_be_is_told_by_key_and_without_a_password() {
+    let told = mistakes(
+        r#"
+        [database]
+        url = "mysql://shop:hunter2@db.internal/shop"
+        max_connections = 1
+        timeout = "0s"
+        [cache]
+        url = "memcached://cache.internal"
+        prefix = "a:b"
+        max_size = "1KiB"
+    "#,
+    );
+    for line in [
+        "database.url: a password does not belong in a configuration file",
+        "database.max_connections: expected at least 2, found 1",
+        "database.timeout: expected more than zero, found \"0s\"",
+        "cache.url: expected \"memory:\" or \"redis://…\"",
+        "cache.prefix: expected 1 to 64 letters, digits, dashes and dots, found \"a:b\"",
+        "cache.max_size: expected at least 1MiB, found \"1KiB\"",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    let other = [(
+        "COORDINATOR__DATABASE__URL",
+        "postgres://shop:hunter2@db.internal/shop",
+    )];
+    let told = load("", &other).expect_err("no such database").to_string();
+    assert!(
+        told.contains("expected \"sqlite://PATH\" or \"mysql://…\""),
+        "{told}"
+    );
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
 fn three_quarters_of_the_journal_may_be_settled_messages() {
     let config = load("[journal]\nmax_size = \"400MiB\"", &[]).expect("it is right");
     assert_eq!(config.journal.retention_size.bytes(), 300 << 20);
@@ -169,4 +228,74 @@ fn what_a_schedule_cannot_be_is_told_by_key() {
         zones = "UTC"
     "#
     ));
+}
+
+#[test]
+fn a_pipeline_is_a_list_of_steps_and_of_groups_that_are_asked_at_once() {
+    let toml = r#"
+        [wiring.pipelines."org.example.order.history.v1"]
+        steps = ["legacy.orders", ["lms.courses", { step = "shop.orders", timeout = "800ms" }]]
+        partial = "state"
+        public = true
+    "#;
+    let config = load(toml, &[]).expect("it is right");
+    let history = &config.wiring.pipelines["org.example.order.history.v1"];
+    let stages: Vec<Vec<&str>> = history
+        .stages
+        .iter()
+        .map(|stage| stage.0.iter().map(|step| step.step.as_str()).collect())
+        .collect();
+    assert_eq!(
+        stages,
+        [vec!["legacy.orders"], vec!["lms.courses", "shop.orders"]]
+    );
+    let timeout = history.stages[1].0[1].timeout;
+    assert_eq!(timeout, Some(std::time::Duration::from_millis(800)));
+    assert_eq!(history.partial, Partial::State);
+    assert!(history.enabled && history.public);
+    assert_eq!(history.deadline.as_secs(), 15);
+}
+
+#[test]
+fn what_a_pipeline_cannot_be_is_told_by_key() {
+    let told = mistakes(
+        r#"
+        [wiring.pipelines.history]
+        steps = ["legacy.orders"]
+        [wiring.pipelines."org.example.none.v1"]
+        [wiring.pipelines."org.example.empty.v1"]
+        steps = []
+        [wiring.pipelines."org.example.odd.v1"]
+        steps = [{ step = "lms.orders", retries = 3 }]
+        partial = "maybe"
+        deadline = "0s"
+    "#,
+    );
+    for line in [
+        "wiring.pipelines.history: expected a name in quotes with a version",
+        "wiring.pipelines.\"org.example.none.v1\".steps: missing, expected a list of steps",
+        "wiring.pipelines.\"org.example.empty.v1\".steps: expected a list of steps",
+        "wiring.pipelines.\"org.example.odd.v1\".steps: expected a list of steps",
+        "wiring.pipelines.\"org.example.odd.v1\".partial: expected \"fail\" or \"state\"",
+        "wiring.pipelines.\"org.example.odd.v1\".deadline: expected more than zero",
+    ] {
+        assert!(told.contains(line), "{line} is not in:\n{told}");
+    }
+}
+
+#[test]
+fn flags_are_switched_by_instance_and_name() {
+    let env = [("COORDINATOR__FLAGS__LEGACY_LMS__NEW_CHECKOUT", "false")];
+    let config = load("[flags]\n\"shop.fast\" = true", &env).expect("it is right");
+    assert!(config.flags["shop.fast"]);
+    assert!(!config.flags["legacy-lms.new_checkout"]);
+    let told = mistakes("[flags]\nfast = true\n\"shop.fast\" = \"yes\"");
+    assert!(
+        told.contains("flags.fast: expected a flag in quotes"),
+        "{told}"
+    );
+    assert!(
+        told.contains("flags.\"shop.fast\": expected `true` or `false`"),
+        "{told}"
+    );
 }

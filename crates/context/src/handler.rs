@@ -1,17 +1,17 @@
 //! A handler of a plugin, as dispatch sees it.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator_abi::call::{FailureMeta, HandleMeta};
 use coordinator_abi::code::{op, outcome};
 use coordinator_abi::{Outcome, SharedBytes};
 use coordinator_journal::{Delivery, HandlerSpec, NewMessage};
-use coordinator_wiring::{BoundHandler, HandlerTerms, Order};
+use coordinator_wiring::{BoundHandler, HandlerKind, HandlerTerms, Order};
 
+use crate::in_flight::Pass;
 use crate::plugin::Plugin;
-use crate::port::{Port, Scope};
+use crate::port::{Port, Scope, Underway};
 use crate::target::{Reply, Running, Target};
 
 /// One bound handler of a running plugin.
@@ -32,9 +32,9 @@ impl PluginHandler {
 #[must_use]
 pub fn spec(bound: &BoundHandler) -> HandlerSpec {
     HandlerSpec {
-        lanes: BTreeSet::from([bound.lane.clone()]),
+        lanes: bound.lanes.clone(),
         order: bound.terms.order == Order::Key,
-        ..HandlerSpec::new(bound.id.clone(), vec![bound.ty.clone()])
+        ..HandlerSpec::new(bound.id.clone(), bound.types.clone())
     }
 }
 
@@ -45,6 +45,10 @@ impl Target for PluginHandler {
 
     fn terms(&self) -> HandlerTerms {
         self.bound.terms.clone()
+    }
+
+    fn enter(&self) -> Option<Pass> {
+        self.plugin.enter()
     }
 
     fn deliver(&self, delivery: &Delivery) -> Running {
@@ -62,17 +66,17 @@ impl Target for PluginHandler {
             replay: u64::from(delivery.replay),
         };
         let body = SharedBytes::from(message.data.clone());
-        let scope = Scope::Delivery {
-            delivery: Box::new(delivery.clone()),
-            emits: Mutex::new(Some(Vec::new())),
-        };
+        let scope = Scope::Delivery(Underway::new(delivery.clone()));
         let port = Arc::new(Port::new(
             Arc::clone(self.plugin.shared()),
             scope,
             message.trace,
         ));
         let call = self.plugin.call(
-            op::HANDLE,
+            match self.bound.kind {
+                HandlerKind::Message => op::HANDLE,
+                HandlerKind::Schedule => op::SCHEDULE,
+            },
             self.bound.index,
             Arc::clone(&port),
             meta.encode(),

@@ -1,6 +1,10 @@
-//! One running instance of a plugin: started with its settings, asked to answer routes and handle messages.
+//! One generation of a plugin: started with its settings, asked to answer routes and handle messages, stopped once.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use coordinator_abi::call::{FailureMeta, ResponseMeta, RouteFailure};
@@ -8,15 +12,29 @@ use coordinator_abi::code::{op, outcome};
 use coordinator_abi::{Code, Instance, Manifest, Outcome, RawFuture, SharedBytes};
 use coordinator_egress::HostPolicy;
 use coordinator_loader::Loaded;
+use coordinator_telemetry::metric::PluginMeter;
 
+use crate::check::{LastWellness, Wellness};
+use crate::in_flight::{InFlight, Pass};
 use crate::port::{Port, Scope, Services, Shared};
 use crate::target::{Answering, RouteFailed, RouteReply, RouteRequest, RouteTarget};
 
-/// A running instance.
+/// A running instance. Another file or other settings make another one of it, beside this.
 pub struct Plugin {
     shared: Arc<Shared>,
     loaded: Arc<Loaded>,
     instance: Instance<Port>,
+    wellness: LastWellness,
+    in_flight: InFlight,
+    stopped: AtomicBool,
+}
+
+/// A call in progress. Dropping it cancels it.
+#[must_use = "a call does nothing until it is awaited"]
+pub(crate) struct Calling {
+    // Dropped first: what is cancelled is still inside.
+    future: RawFuture,
+    _pass: Option<Pass>,
 }
 
 /// What an instance is opened with.
@@ -55,18 +73,24 @@ impl Plugin {
             policy,
             services,
         } = opening;
+        let settings: SharedBytes = settings.to_string().into();
         let shared = Arc::new(Shared {
+            meter: PluginMeter::new(&name),
+            cache: services.cache.space(&format!("plugin:{name}")),
             instance: name,
             services,
             policy: Arc::new(policy),
+            settings: settings.clone(),
         });
         let plugin = Self {
             instance: loaded.open(),
             shared,
             loaded,
+            in_flight: InFlight::default(),
+            wellness: LastWellness::default(),
+            stopped: AtomicBool::new(false),
         };
-        let port = Port::new(Arc::clone(&plugin.shared), Scope::Start, None);
-        let settings = settings.to_string().into();
+        let port = Port::new(Arc::clone(&plugin.shared), Scope::Idle, None);
         let answer = plugin
             .call(op::START, 0, Arc::new(port), SharedBytes::new(), settings)
             .await;
@@ -104,27 +128,62 @@ impl Plugin {
     ///
     /// What it says instead, outermost first.
     pub async fn health(&self) -> Result<(), Vec<String>> {
-        let port = Arc::new(Port::new(Arc::clone(&self.shared), Scope::Start, None));
+        let port = Arc::new(Port::new(Arc::clone(&self.shared), Scope::Idle, None));
         let answer = self
             .call(op::HEALTH, 0, port, SharedBytes::new(), SharedBytes::new())
             .await;
-        if answer.is_ok() {
+        let said = if answer.is_ok() {
             Ok(())
         } else {
             Err(FailureMeta::of(&answer).chain)
-        }
+        };
+        self.wellness.set(&said);
+        said
     }
 
-    /// Ends it. Nothing may be called after it.
+    /// What it said when it was last asked whether it is well.
+    #[must_use]
+    pub fn wellness(&self) -> Option<Wellness> {
+        self.wellness.get()
+    }
+
+    /// Keeps it from being stopped, for a use that is more than one call. `None` once its stop has begun: somebody
+    /// else has taken its place.
+    #[must_use]
+    pub fn enter(&self) -> Option<Pass> {
+        self.in_flight.enter()
+    }
+
+    /// How many routes, deliveries and other calls are inside.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.count()
+    }
+
+    /// Waits until nothing runs in it. From then on nothing enters; what is left to do is to [`Self::stop`] it.
+    pub async fn emptied(&self) {
+        self.in_flight.close().await;
+    }
+
+    /// Ends it, once, whatever runs in it. Nothing enters from here on.
     pub async fn stop(&self) {
-        let port = Arc::new(Port::new(Arc::clone(&self.shared), Scope::Start, None));
+        self.in_flight.shut();
+        if self.stopped.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let port = Arc::new(Port::new(Arc::clone(&self.shared), Scope::Idle, None));
         let answer = self
+            .instance
             .call(op::STOP, 0, port, SharedBytes::new(), SharedBytes::new())
             .await;
         if !answer.is_ok() {
             let reason = FailureMeta::of(&answer).chain.join(": ");
             tracing::warn!(plugin.name = %self.name(), error = %reason, "plugin `{}` did not stop cleanly", self.name());
         }
+    }
+
+    pub(crate) fn last_wellness(&self) -> &LastWellness {
+        &self.wellness
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -138,14 +197,40 @@ impl Plugin {
         port: Arc<Port>,
         meta: SharedBytes,
         body: SharedBytes,
-    ) -> RawFuture {
-        self.instance.call(op, index, port, meta, body)
+    ) -> Calling {
+        match self.enter() {
+            Some(pass) => Calling {
+                future: self.instance.call(op, index, port, meta, body),
+                _pass: Some(pass),
+            },
+            None => Calling {
+                future: RawFuture::ready(ended(self.name())),
+                _pass: None,
+            },
+        }
+    }
+}
+
+fn ended(name: &str) -> Outcome {
+    let failure = FailureMeta::new(format!("this generation of plugin `{name}` has ended"));
+    Outcome::with_meta(outcome::UNAVAILABLE, failure.encode())
+}
+
+impl Future for Calling {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        Pin::new(&mut self.future).poll(context)
     }
 }
 
 impl RouteTarget for Plugin {
     fn name(&self) -> &str {
         &self.shared.instance
+    }
+
+    fn enter(&self) -> Option<Pass> {
+        Self::enter(self)
     }
 
     fn answer<'a>(&'a self, index: u32, request: RouteRequest<'a>) -> Answering<'a> {
@@ -165,16 +250,7 @@ fn reply(answer: Outcome) -> RouteReply {
             },
             Err(malformed) => internal(vec![malformed.to_string()]),
         },
-        outcome::FAILED => match serde_json::from_slice::<RouteFailure>(&answer.meta) {
-            Ok(failure) => RouteReply::Failed(RouteFailed {
-                status: failure.status,
-                code: failure.code,
-                detail: failure.detail,
-                after: failure.after_ms.map(Duration::from_millis),
-                chain: failure.chain,
-            }),
-            Err(_) => internal(FailureMeta::of(&answer).chain),
-        },
+        outcome::FAILED => RouteReply::Failed(failed(&answer)),
         outcome::UNAVAILABLE => RouteReply::Failed(RouteFailed {
             status: 503,
             code: "plugin-unavailable".to_owned(),
@@ -186,12 +262,30 @@ fn reply(answer: Outcome) -> RouteReply {
     }
 }
 
+/// What a route or a step says of its failure.
+pub(crate) fn failed(answer: &Outcome) -> RouteFailed {
+    match serde_json::from_slice::<RouteFailure>(&answer.meta) {
+        Ok(failure) => RouteFailed {
+            status: failure.status,
+            code: failure.code,
+            detail: failure.detail,
+            after: failure.after_ms.map(Duration::from_millis),
+            chain: failure.chain,
+        },
+        Err(_) => unexplained(FailureMeta::of(answer).chain),
+    }
+}
+
 fn internal(chain: Vec<String>) -> RouteReply {
-    RouteReply::Failed(RouteFailed {
+    RouteReply::Failed(unexplained(chain))
+}
+
+fn unexplained(chain: Vec<String>) -> RouteFailed {
+    RouteFailed {
         status: 500,
         code: "internal".to_owned(),
         detail: String::new(),
         after: None,
         chain,
-    })
+    }
 }

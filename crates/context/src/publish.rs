@@ -3,20 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use coordinator_abi::call::PublishItem;
 use coordinator_journal::{
     Journal, JournalError, NewMessage, PublishError, Receipt, ReceiptStatus, Tick,
 };
-use coordinator_message::{Envelope, MessageId, Timestamp, TraceParent};
+use coordinator_message::{Envelope, MessageId, MessageType, Timestamp, TraceParent};
 use coordinator_telemetry::metric::{self, PublishOutcome};
-use coordinator_wiring::{ValidateError, Wiring};
+use coordinator_wiring::{KnownType, ValidateError, Wiring};
 
-/// Checks messages and hands them to the journal.
+/// Checks messages and hands them to the journal. Clones share one wiring, also when it is replaced.
 #[derive(Clone)]
 pub struct Publisher {
     journal: Arc<dyn Journal>,
+    known: Arc<ArcSwap<Known>>,
+}
+
+/// What is known of types.
+struct Known {
     wiring: Arc<Wiring>,
+    /// What drains may still publish types that only an earlier wiring knew. Newest first.
+    before: Vec<Arc<Wiring>>,
 }
 
 /// Who publishes, and in which trace.
@@ -56,7 +64,38 @@ impl Publisher {
     /// Publishes into this journal what this wiring knows.
     #[must_use]
     pub fn new(journal: Arc<dyn Journal>, wiring: Arc<Wiring>) -> Self {
-        Self { journal, wiring }
+        let known = Known {
+            wiring,
+            before: Vec::new(),
+        };
+        Self {
+            journal,
+            known: Arc::new(ArcSwap::from_pointee(known)),
+        }
+    }
+
+    /// From now on this is the wiring; answers the one before. Types that only that one knew can still be published
+    /// until [`Self::forget`], by what was running under it.
+    pub fn replace(&self, wiring: &Arc<Wiring>) -> Arc<Wiring> {
+        let known = self.known.rcu(|known| {
+            let before = std::iter::once(&known.wiring).chain(&known.before);
+            Known {
+                wiring: Arc::clone(wiring),
+                before: before.map(Arc::clone).collect(),
+            }
+        });
+        Arc::clone(&known.wiring)
+    }
+
+    /// What ran under this wiring has ended.
+    pub fn forget(&self, ended: &Arc<Wiring>) {
+        self.known.rcu(|known| {
+            let before = known.before.iter().filter(|one| !Arc::ptr_eq(one, ended));
+            Known {
+                wiring: Arc::clone(&known.wiring),
+                before: before.map(Arc::clone).collect(),
+            }
+        });
     }
 
     /// The journal.
@@ -67,8 +106,8 @@ impl Publisher {
 
     /// The wiring.
     #[must_use]
-    pub fn wiring(&self) -> &Arc<Wiring> {
-        &self.wiring
+    pub fn wiring(&self) -> Arc<Wiring> {
+        Arc::clone(&self.known.load().wiring)
     }
 
     /// Checks one message. The id is the caller's: a fresh one, or one derived from a delivery; `time` is when it
@@ -87,7 +126,8 @@ impl Publisher {
     ) -> Result<NewMessage, Refused> {
         let ty = item.ty.parse()?;
         let deliver_at = deliver_at(item.deliver_at_ms, Timestamp::now())?;
-        let known = self.wiring.types.validate(&ty, &payload).inspect_err(|_| {
+        let all = self.known.load();
+        let known = all.validate(&ty, &payload).inspect_err(|_| {
             metric::messages_published(&item.ty, PublishOutcome::Refused, 1);
         })?;
         let mut envelope = Envelope::new(id, ty, origin.source.clone(), time, payload);
@@ -156,6 +196,19 @@ impl Publisher {
             metric::messages_published(ty.as_str(), PublishOutcome::Accepted, 1);
         }
         Ok(made)
+    }
+}
+
+impl Known {
+    fn validate(&self, ty: &MessageType, payload: &[u8]) -> Result<&KnownType, ValidateError> {
+        let mut validated = self.wiring.types.validate(ty, payload);
+        for before in &self.before {
+            if !matches!(validated, Err(ValidateError::UnknownType(_))) {
+                break;
+            }
+            validated = before.types.validate(ty, payload);
+        }
+        validated
     }
 }
 

@@ -10,6 +10,8 @@ use coordinator_journal::{Delivery, HandlerSpec, NewMessage};
 use coordinator_message::TraceParent;
 use coordinator_wiring::HandlerTerms;
 
+use crate::in_flight::Pass;
+
 /// A delivery in progress. Dropping it cancels it.
 pub type Running = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
@@ -20,6 +22,11 @@ pub trait Target: Send + Sync + 'static {
 
     /// The terms it is run under.
     fn terms(&self) -> HandlerTerms;
+
+    /// Keeps it from being stopped while it runs a delivery. `None` once another target has taken its place.
+    fn enter(&self) -> Option<Pass> {
+        Some(Pass::unbounded())
+    }
 
     /// Runs the handler. Polled on the dispatch runtime; panics of the handler come back as [`Reply::Panicked`].
     fn deliver(&self, delivery: &Delivery) -> Running;
@@ -32,6 +39,11 @@ pub type Answering<'a> = Pin<Box<dyn Future<Output = RouteReply> + 'a>>;
 pub trait RouteTarget: Send + Sync + 'static {
     /// Instance name, for logs.
     fn name(&self) -> &str;
+
+    /// Keeps it from being stopped while it answers. `None` once another one has taken its place.
+    fn enter(&self) -> Option<Pass> {
+        Some(Pass::unbounded())
+    }
 
     /// Asks route number `index`.
     fn answer<'a>(&'a self, index: u32, request: RouteRequest<'a>) -> Answering<'a>;
@@ -120,6 +132,10 @@ impl<T: Target + ?Sized> Target for Arc<T> {
 
     fn terms(&self) -> HandlerTerms {
         (**self).terms()
+    }
+
+    fn enter(&self) -> Option<Pass> {
+        (**self).enter()
     }
 
     fn deliver(&self, delivery: &Delivery) -> Running {

@@ -14,6 +14,9 @@ use crate::handler::Handler;
 use crate::settling::SettleFront;
 use crate::{Answer, Attempted, Ended, Observer, Outcome, Redact, chain, decide, poisonous};
 
+/// A delivery for a plugin that has been stopped is asked for again after this time.
+const STOPPED: Duration = Duration::from_secs(1);
+
 /// What every attempt needs of its dispatcher.
 pub(crate) struct Surroundings {
     pub(crate) clock: Arc<dyn Clock>,
@@ -31,10 +34,17 @@ pub(crate) async fn attempt(
 ) {
     let started = around.clock.now();
     let begun = Instant::now();
-    let answer = match poisonous(&handler.terms, &delivery) {
+    // One generation from here to the decision, whatever is swapped meanwhile.
+    let held = handler.hold();
+    let bound = held
+        .as_ref()
+        .map_or_else(|| handler.bound(), |held| Arc::clone(&held.bound));
+    let answer = match poisonous(&bound.terms, &delivery) {
         Some(answer) => answer,
-        None => call(&handler, &delivery, &around.observer).await,
+        None if held.is_none() => stopped(),
+        None => call(&handler, &bound, &delivery, &around.observer).await,
     };
+    drop(held);
     let (name, id) = (handler.id(), delivery.message.id);
     let tried = tried(&answer);
     handler
@@ -47,7 +57,7 @@ pub(crate) async fn attempt(
     };
     let ran = ended.ran;
     let now = around.clock.now();
-    let verdict = decide(&handler.terms, &delivery, ended, now, &mut rand::rng());
+    let verdict = decide(&bound.terms, &delivery, ended, now, &mut rand::rng());
     report(&handler, &delivery, &verdict, ran, now);
     around.observer.attempted(&Attempted {
         handler: handler.id(),
@@ -65,6 +75,14 @@ pub(crate) async fn attempt(
         verdict,
     };
     around.settles.send(settle, place).await;
+}
+
+/// The plugin has ended, and nothing has taken its place: this was no attempt.
+fn stopped() -> Answer {
+    Answer::Replied(Reply::Deferred {
+        after: STOPPED,
+        chain: vec!["the plugin has been stopped".to_owned()],
+    })
 }
 
 /// What an answer says of the handler, for its breaker.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use coordinator_context::{Reply, Running};
+use coordinator_context::{Reply, Running, Target};
 use coordinator_journal::Delivery;
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
+use crate::bound::Bound;
 use crate::handler::Handler;
 use crate::watch::Left;
 use crate::{Answer, Observer};
@@ -19,12 +20,14 @@ use crate::{Answer, Observer};
 /// Calls the handler with `delivery` and waits for its answer, for as long as its timeout says.
 pub(crate) async fn call(
     handler: &Handler,
+    bound: &Bound,
     delivery: &Delivery,
     observer: &Arc<dyn Observer>,
 ) -> Answer {
-    let timeout = handler.terms.timeout;
+    let timeout = bound.terms.timeout;
     let mut call = Call {
         handler,
+        bound,
         delivery,
         observer,
         running: None,
@@ -53,6 +56,7 @@ pub(crate) async fn call(
 
 struct Call<'a> {
     handler: &'a Handler,
+    bound: &'a Bound,
     delivery: &'a Delivery,
     observer: &'a Arc<dyn Observer>,
     running: Option<Running>,
@@ -60,15 +64,15 @@ struct Call<'a> {
 
 impl Call<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
-        let (polled, left) = self.enter(|handler, delivery, running| {
-            let future = running.get_or_insert_with(|| handler.target.deliver(delivery));
+        let (polled, left) = self.enter(|target, delivery, running| {
+            let future = running.get_or_insert_with(|| target.deliver(delivery));
             let polled = future.as_mut().poll(cx);
             if polled.is_ready() {
                 *running = None;
             }
             polled
         });
-        let blocked = left.held > self.handler.terms.timeout;
+        let blocked = left.held > self.bound.terms.timeout;
         match polled {
             Ok(Poll::Ready(reply)) if blocked => Poll::Ready(late(reply, left.held)),
             Ok(Poll::Ready(reply)) => Poll::Ready(Answer::Replied(reply)),
@@ -86,17 +90,18 @@ impl Call<'_> {
     /// Runs code of the target: watched, and with its panic caught.
     fn enter<T>(
         &mut self,
-        code: impl FnOnce(&Handler, &Delivery, &mut Option<Running>) -> T,
+        code: impl FnOnce(&dyn Target, &Delivery, &mut Option<Running>) -> T,
     ) -> (Result<T, Box<dyn Any + Send>>, Left) {
         let Self {
             handler,
+            bound,
             delivery,
             running,
             ..
         } = self;
         handler.watch.enter(delivery.message.id, delivery.attempt);
-        let result = catch_unwind(AssertUnwindSafe(|| code(handler, delivery, running)));
-        let left = handler.watch.leave(handler.terms.timeout);
+        let result = catch_unwind(AssertUnwindSafe(|| code(&*bound.target, delivery, running)));
+        let left = handler.watch.leave(bound.terms.timeout);
         if left.stuck {
             info!(
                 handler.name = handler.id(),

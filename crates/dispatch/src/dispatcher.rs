@@ -1,38 +1,47 @@
-//! The dispatcher: starts a feed per handler, answers operators, drains.
+//! The dispatcher: starts a feed per handler, swaps what they are for, answers operators, drains.
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use coordinator_context::Target;
-use coordinator_journal::{Clock, Deliveries, Journal, JournalError};
+use coordinator_journal::{Clock, Journal, JournalError};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tracing::info;
 
 use crate::attempt::Surroundings;
+use crate::feed::{Opened, Opener};
 use crate::handler::Handler;
+use crate::leaving::{self, Leaving};
 use crate::phase::Phase;
+use crate::roster::Roster;
 use crate::sampling::Sampling;
 use crate::settling::Settler;
 use crate::slots::Slots;
 use crate::threads::{Feed, Reactor, start_feed};
 use crate::watch::Watchdog;
-use crate::{DispatchOptions, HandlerStatus};
+use crate::{BreakerState, DispatchOptions, HandlerStatus, Observer};
 
 /// Running handlers. Dropping it ends everything at once; [`Self::drain`] ends it in good order.
 pub struct Dispatcher {
-    handlers: Vec<Arc<Handler>>,
+    roster: Arc<Roster>,
     phases: watch::Sender<Phase>,
     clock: Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
+    opener: Opener,
+    /// One change of the handlers at a time.
+    applying: tokio::sync::Mutex<()>,
     works: Mutex<Option<Works>>,
 }
 
 /// What runs, until it is drained.
 struct Works {
     reactor: Arc<Reactor>,
+    around: Arc<Surroundings>,
+    max_in_memory: usize,
     feeds: Vec<Feed>,
     settler: Settler,
     _watchdog: Watchdog,
@@ -56,6 +65,9 @@ pub enum StartError {
     /// The operating system gave no threads.
     #[error("failed to start the threads of the dispatcher")]
     Threads(#[from] io::Error),
+    /// It was drained: the host is stopping.
+    #[error("the dispatcher has ended")]
+    Ended,
 }
 
 /// There is no such handler.
@@ -76,8 +88,7 @@ pub struct DrainReport {
     pub stuck: Vec<String>,
 }
 
-/// Cancelled attempts get this long to be dropped, and verdicts to be written, beyond the timeout of the drain.
-const CANCEL_GRACE: Duration = Duration::from_millis(250);
+/// Verdicts get this long to be written, beyond the timeout of the drain.
 const WRITE_GRACE: Duration = Duration::from_secs(2);
 
 impl Dispatcher {
@@ -94,56 +105,97 @@ impl Dispatcher {
         journal: Arc<dyn Journal>,
         targets: Vec<Arc<dyn Target>>,
     ) -> Result<Self, StartError> {
-        let opened = open(&*journal, targets).await?;
+        let opener = Opener {
+            journal: Arc::clone(&journal),
+            home: Handle::current(),
+        };
+        let opened = open(&opener, handlers(targets)?).await?;
         let (phases, phase) = watch::channel(Phase::Serving);
         let reactor = Reactor::start(options.threads.max(DispatchOptions::MIN_THREADS))?;
         let (settles, settler) =
             Settler::start(reactor.handle(), Arc::clone(&journal), phase.clone());
-        let handlers: Vec<_> = opened
-            .iter()
-            .map(|(handler, _)| Arc::clone(handler))
-            .collect();
-        let watchdog = Watchdog::start(handlers.clone(), Arc::clone(&options.observer))?;
+        let handlers = opened.iter().map(|(handler, _)| Arc::clone(handler));
+        let roster = Arc::new(Roster::new(handlers.collect()));
+        let observer = Arc::clone(&options.observer);
+        let watchdog = Watchdog::start(Arc::clone(&roster), Arc::clone(&observer))?;
         // The first look comes before anything runs: what an operator has paused is paused from the start.
-        Sampling::start(&options, &reactor, journal, handlers.clone(), phase.clone()).await;
+        Sampling::start(&options, &reactor, journal, Arc::clone(&roster), phase).await;
         let clock = Arc::clone(&options.clock);
-        let around = Arc::new(Surroundings {
+        let around = Surroundings {
             clock: options.clock,
             redact: options.redact,
             observer: options.observer,
             settles,
-        });
-        let start = |(handler, deliveries): Opened| {
-            let most = options.max_in_memory;
-            let slots = Slots::new(Arc::clone(&handler), Arc::clone(&around), most);
-            start_feed(&reactor, handler, deliveries, slots, phase.clone())
         };
-        let feeds = opened
-            .into_iter()
-            .map(start)
-            .collect::<Result<_, io::Error>>()?;
-        let works = Works {
+        let mut works = Works {
             reactor,
-            feeds,
+            around: Arc::new(around),
+            max_in_memory: options.max_in_memory,
+            feeds: Vec::new(),
             settler,
             _watchdog: watchdog,
         };
+        works.feeds = works.feed(opened)?;
         Ok(Self {
-            handlers,
+            roster,
             phases,
             clock,
+            observer,
+            opener,
+            applying: tokio::sync::Mutex::default(),
             works: Mutex::new(Some(works)),
         })
+    }
+
+    /// Makes these the targets. A handler that stays keeps its place in the journal: attempts that run end at the
+    /// target that they began at, those that begin from now on are the new one's. A handler that is new is opened. One
+    /// that is gone takes nothing new, and is to be waited for: see [`Leaving::drained`].
+    ///
+    /// A target that is the same `Arc` as before is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]; everything is as it was then.
+    pub async fn apply(&self, targets: Vec<Arc<dyn Target>>) -> Result<Leaving, StartError> {
+        let _alone = self.applying.lock().await;
+        let wanted = handlers(targets)?;
+        let (stays, new): (Vec<_>, Vec<_>) = wanted
+            .iter()
+            .partition(|handler| self.roster.find(handler.id()).is_some());
+        let new = new.into_iter().map(Arc::clone).collect();
+        let opened = open(&self.opener, new).await?;
+        let mut works = self.works();
+        let Some(works) = works.as_mut() else {
+            return Err(StartError::Ended);
+        };
+        for (handler, _) in &opened {
+            self.observer.breaker(handler.id(), BreakerState::Closed);
+        }
+        let feeds = works.feed(opened)?;
+        // From here on nothing can fail.
+        for handler in stays {
+            if let Some(there) = self.roster.find(handler.id()) {
+                there.bind(Arc::clone(&handler.bound().target), &*self.observer);
+            }
+        }
+        let roster = wanted.into_iter().map(|handler| {
+            let there = self.roster.find(handler.id());
+            there.unwrap_or(handler)
+        });
+        let roster: Vec<_> = roster.collect();
+        let is_there = |feed: &mut Feed| roster.iter().any(|it| it.id() == feed.handler.id());
+        let leaving = works.feeds.extract_if(.., |feed| !is_there(feed)).collect();
+        works.feeds.extend(feeds);
+        self.roster.replace(roster);
+        Ok(Leaving::new(leaving))
     }
 
     /// Every handler and what it is doing, in the order of the targets.
     #[must_use]
     pub fn handlers(&self) -> Vec<HandlerStatus> {
         let now = self.clock.now();
-        self.handlers
-            .iter()
-            .map(|handler| handler.status(now))
-            .collect()
+        let all = self.roster.all();
+        all.iter().map(|handler| handler.status(now)).collect()
     }
 
     /// Takes no new deliveries for this handler; what runs is finished, and what waits goes back to the journal.
@@ -175,11 +227,7 @@ impl Dispatcher {
     /// verdicts, and leaves threads that are still blocked behind. Takes little longer than `patience`; the journal
     /// must stay open until it returns. A second drain finds nothing to do.
     pub async fn drain(&self, patience: Duration) -> DrainReport {
-        let works = self
-            .works
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let works = self.works().take();
         let Some(Works {
             reactor,
             feeds,
@@ -191,18 +239,8 @@ impl Dispatcher {
         };
         let deadline = Instant::now() + patience;
         self.phases.send_replace(Phase::Draining);
-        let mut report = DrainReport::default();
-        let late = gather(feeds, deadline, &mut report).await;
-        self.phases.send_replace(Phase::Cancelling);
-        let stuck = gather(late, Instant::now() + CANCEL_GRACE, &mut report).await;
-        report.stuck = stuck
-            .iter()
-            .map(|feed| feed.handler.id().to_owned())
-            .collect();
-        report.cancelled += stuck
-            .iter()
-            .map(|feed| feed.handler.running.load(Ordering::Relaxed))
-            .sum::<usize>();
+        let feeds = Leaving::new(feeds).into_feeds();
+        let mut report = leaving::end(feeds, deadline).await;
         self.phases.send_replace(Phase::Closing);
         let patience = deadline
             .saturating_duration_since(Instant::now())
@@ -223,11 +261,26 @@ impl Dispatcher {
         report
     }
 
-    fn handler(&self, id: &str) -> Result<&Handler, UnknownHandler> {
-        let found = self.handlers.iter().find(|handler| handler.id() == id);
-        found
-            .map(|handler| &**handler)
-            .ok_or_else(|| UnknownHandler(id.to_owned()))
+    fn handler(&self, id: &str) -> Result<Arc<Handler>, UnknownHandler> {
+        let found = self.roster.find(id);
+        found.ok_or_else(|| UnknownHandler(id.to_owned()))
+    }
+
+    fn works(&self) -> MutexGuard<'_, Option<Works>> {
+        // Nothing panics between two writes.
+        self.works.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Works {
+    /// Begins to feed handlers. If one cannot be fed, none is.
+    fn feed(&self, opened: Vec<(Arc<Handler>, Opened)>) -> io::Result<Vec<Feed>> {
+        let start = |(handler, opened): (Arc<Handler>, Opened)| {
+            let around = Arc::clone(&self.around);
+            let slots = Slots::new(Arc::clone(&handler), around, self.max_in_memory);
+            start_feed(&self.reactor, handler, opened, slots)
+        };
+        opened.into_iter().map(start).collect()
     }
 }
 
@@ -237,50 +290,31 @@ impl Drop for Dispatcher {
     }
 }
 
-type Opened = (Arc<Handler>, Box<dyn Deliveries>);
-
-async fn open(
-    journal: &dyn Journal,
-    targets: Vec<Arc<dyn Target>>,
-) -> Result<Vec<Opened>, StartError> {
-    let handlers: Vec<_> = targets
+/// A handler for each target.
+fn handlers(targets: Vec<Arc<dyn Target>>) -> Result<Vec<Arc<Handler>>, StartError> {
+    let handlers = targets
         .into_iter()
-        .map(|target| Arc::new(Handler::new(target)))
-        .collect();
+        .map(|target| Arc::new(Handler::new(target)));
+    let handlers: Vec<_> = handlers.collect();
     let mut seen = HashSet::new();
-    if let Some(twice) = handlers
-        .iter()
-        .find(|handler| !seen.insert(handler.id().to_owned()))
-    {
-        return Err(StartError::DuplicateHandler(twice.id().to_owned()));
+    match handlers.iter().find(|handler| !seen.insert(handler.id())) {
+        Some(twice) => Err(StartError::DuplicateHandler(twice.id().to_owned())),
+        None => Ok(handlers),
     }
-    let mut opened = Vec::with_capacity(handlers.len());
-    for handler in handlers {
-        let deliveries =
-            journal
-                .open(handler.spec.clone())
-                .await
-                .map_err(|source| StartError::Open {
-                    handler: handler.id().to_owned(),
-                    source,
-                })?;
-        opened.push((handler, deliveries));
-    }
-    Ok(opened)
 }
 
-/// Waits until `deadline` for feeds to end and adds what they say to `report`. Returns those that did not end.
-async fn gather(feeds: Vec<Feed>, deadline: Instant, report: &mut DrainReport) -> Vec<Feed> {
-    let mut late = Vec::new();
-    for mut feed in feeds {
-        match timeout_at(deadline, &mut feed.ending).await {
-            Ok(fed) => {
-                let fed = fed.unwrap_or_default();
-                report.finished += fed.finished;
-                report.cancelled += fed.cancelled;
-            }
-            Err(_) => late.push(feed),
-        }
+async fn open(
+    opener: &Opener,
+    handlers: Vec<Arc<Handler>>,
+) -> Result<Vec<(Arc<Handler>, Opened)>, StartError> {
+    let mut opened = Vec::with_capacity(handlers.len());
+    for handler in handlers {
+        let open = opener.open(handler.spec()).await;
+        let open = open.map_err(|source| StartError::Open {
+            handler: handler.id().to_owned(),
+            source,
+        })?;
+        opened.push((handler, open));
     }
-    late
+    Ok(opened)
 }

@@ -1,9 +1,11 @@
 //! Feeds one handler: takes deliveries as slots come free, and runs them until the dispatcher drains.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use coordinator_journal::{Deliveries, Delivery};
+use coordinator_journal::{Deliveries, Delivery, HandlerSpec, Journal, JournalError};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::warn;
@@ -11,6 +13,10 @@ use tracing::warn;
 use crate::handler::Handler;
 use crate::phase::{Phase, reached};
 use crate::slots::Slots;
+
+/// Between two tries at a journal that fails, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What was left of a handler when its feed ended.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,19 +27,60 @@ pub(crate) struct Fed {
     pub(crate) cancelled: usize,
 }
 
-/// Feeds one handler until the dispatcher drains or the journal is closed.
+/// A handler as the journal opened it.
+pub(crate) struct Opened {
+    spec: HandlerSpec,
+    deliveries: Box<dyn Deliveries>,
+    opener: Opener,
+}
+
+/// Opens handlers in the journal.
+#[derive(Clone)]
+pub(crate) struct Opener {
+    pub(crate) journal: Arc<dyn Journal>,
+    /// What the journal spawns when it opens a handler belongs to the host's runtime, apart from those that handlers
+    /// run on.
+    pub(crate) home: Handle,
+}
+
+impl Opener {
+    pub(crate) async fn open(&self, spec: HandlerSpec) -> Result<Opened, JournalError> {
+        let (journal, wanted) = (Arc::clone(&self.journal), spec.clone());
+        let opening = self.home.spawn(async move { journal.open(wanted).await });
+        let deliveries = opening.await.unwrap_or_else(|error| {
+            Err(JournalError {
+                action: "open a handler",
+                source: Box::new(error),
+            })
+        })?;
+        Ok(Opened {
+            spec,
+            deliveries,
+            opener: self.clone(),
+        })
+    }
+}
+
+/// Feeds one handler until it is drained or the journal is closed.
 pub(crate) async fn feed(
     handler: &Handler,
-    mut deliveries: Box<dyn Deliveries>,
+    mut opened: Opened,
     mut slots: Slots,
     mut phases: watch::Receiver<Phase>,
 ) -> Fed {
     let mut draining = phases.clone();
     let mut draining = pin!(reached(&mut draining, Phase::Draining));
     'serving: loop {
+        if handler.spec() != opened.spec {
+            tokio::select! {
+                biased;
+                () = &mut draining => break 'serving,
+                () = reopen(handler, &mut opened, &mut slots) => {}
+            }
+        }
         slots.start();
         let room = slots.room();
-        let mut taken = pin!(take(handler.id(), &mut *deliveries, room));
+        let mut taken = pin!(take(handler.id(), &mut *opened.deliveries, room));
         // The journal is asked once and waited for: slots that come free meanwhile must not cancel its reading.
         loop {
             tokio::select! {
@@ -53,6 +100,33 @@ pub(crate) async fn feed(
     }
     slots.forget_waiting();
     finish(slots, &mut phases).await
+}
+
+/// Goes on under another specification: other types, lanes or order. What runs is finished under the old one, and its
+/// verdicts are written: an engine that opens a handler anew takes none for what it had handed out before.
+async fn reopen(handler: &Handler, opened: &mut Opened, slots: &mut Slots) {
+    slots.forget_waiting();
+    while slots.running() > 0 {
+        slots.progress().await;
+    }
+    handler.settled().await;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match opened.opener.open(handler.spec()).await {
+            Ok(anew) => {
+                *opened = anew;
+                return;
+            }
+            Err(error) => warn!(
+                handler.name = handler.id(),
+                error = &error as &dyn std::error::Error,
+                "`{}` waits: the journal does not take its new bindings, asked again in {pause:?}",
+                handler.id(),
+            ),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
 }
 
 /// Runs what is in flight to its end, or until it is to be cancelled.
@@ -78,7 +152,7 @@ async fn take(handler: &str, deliveries: &mut dyn Deliveries, room: usize) -> Ve
     if room == 0 {
         return std::future::pending().await;
     }
-    let mut pause = Duration::from_millis(100);
+    let mut pause = FIRST_PAUSE;
     loop {
         match deliveries.next(room).await {
             Ok(taken) => return taken,
@@ -89,7 +163,7 @@ async fn take(handler: &str, deliveries: &mut dyn Deliveries, room: usize) -> Ve
                     "no deliveries for `{handler}`: the journal cannot be read, asked again in {pause:?}",
                 );
                 sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }

@@ -11,22 +11,42 @@ use crate::breaker::{Breaker, Change, Gate, Tried, Why};
 use crate::observe::{BreakerState, Observer};
 
 /// A breaker, or none.
-pub(crate) struct Guard(Option<Mutex<Breaker>>);
+pub(crate) struct Guard(Mutex<Option<Breaker>>);
 
 impl Guard {
     pub(crate) fn new(terms: Option<&BreakerTerms>) -> Self {
-        Self(terms.map(|terms| Mutex::new(Breaker::new(terms.clone()))))
+        Self(Mutex::new(terms.map(|terms| Breaker::new(terms.clone()))))
+    }
+
+    /// Begins anew, closed, under these terms.
+    pub(crate) fn follow(
+        &self,
+        handler: &str,
+        terms: Option<&BreakerTerms>,
+        observer: &dyn Observer,
+    ) {
+        let mut breaker = self.breaker();
+        let was_closed = breaker
+            .as_ref()
+            .is_none_or(|breaker| breaker.gate(Instant::now()) == Gate::Pass);
+        *breaker = terms.map(|terms| Breaker::new(terms.clone()));
+        if !was_closed {
+            tell(handler, Change::Closed, Instant::now(), observer);
+        }
     }
 
     /// Whether an attempt may begin now.
     pub(crate) fn gate(&self, now: Instant) -> Gate {
         self.breaker()
+            .as_ref()
             .map_or(Gate::Pass, |breaker| breaker.gate(now))
     }
 
     /// An attempt begins; whether it is a probe.
     pub(crate) fn begin(&self, now: Instant) -> bool {
-        self.breaker().is_some_and(|mut breaker| breaker.begin(now))
+        self.breaker()
+            .as_mut()
+            .is_some_and(|breaker| breaker.begin(now))
     }
 
     /// An attempt of `handler` ended.
@@ -40,7 +60,8 @@ impl Guard {
     ) {
         let now = Instant::now();
         // Told with the breaker held, so that two changes are told in their order.
-        let Some(mut breaker) = self.breaker() else {
+        let mut breaker = self.breaker();
+        let Some(breaker) = breaker.as_mut() else {
             return;
         };
         if let Some(change) = breaker.ended(probe, tried, message, now, rand::random()) {
@@ -48,10 +69,9 @@ impl Guard {
         }
     }
 
-    fn breaker(&self) -> Option<MutexGuard<'_, Breaker>> {
+    fn breaker(&self) -> MutexGuard<'_, Option<Breaker>> {
         // Its methods do not panic between two writes.
-        let breaker = self.0.as_ref()?;
-        Some(breaker.lock().unwrap_or_else(PoisonError::into_inner))
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use coordinator_context::{HandlerTerms, Target};
 use coordinator_journal::HandlerSpec;
 use coordinator_message::{MessageId, MessageType, Timestamp};
 use tokio::sync::{Notify, Semaphore};
 
+use crate::Observer;
+use crate::bound::{Bound, Held};
 use crate::breaker::Gate;
 use crate::guard::Guard;
 use crate::watch::PollWatch;
@@ -54,15 +57,15 @@ pub enum HandlerState {
 
 /// A handler while it runs.
 pub(crate) struct Handler {
-    pub(crate) spec: HandlerSpec,
-    pub(crate) terms: HandlerTerms,
-    pub(crate) target: Arc<dyn Target>,
+    id: String,
+    bound: ArcSwap<Bound>,
     pub(crate) watch: PollWatch,
     pub(crate) guard: Guard,
     /// Places for verdicts that are not written yet: on a slow disk, what may run again after a kill.
     pub(crate) unsettled: Arc<Semaphore>,
+    places: AtomicUsize,
     paused: AtomicBool,
-    /// Wakes the feed when `paused` changed.
+    /// Wakes the feed when `paused` changed, or what it is bound to.
     pub(crate) changed: Notify,
     pub(crate) running: AtomicUsize,
     pub(crate) waiting: AtomicUsize,
@@ -71,19 +74,20 @@ pub(crate) struct Handler {
 /// Verdicts of one handler that may wait to be written, for each delivery that may run at once. While so many wait,
 /// attempts that ended keep their slots. Fewer would cost throughput: they are written together.
 const UNSETTLED_PER_SLOT: usize = 32;
+/// As many as can be waited for at once.
+const MOST_UNSETTLED: usize = u32::MAX as usize >> 4;
 
 impl Handler {
     pub(crate) fn new(target: Arc<dyn Target>) -> Self {
-        let terms = target.terms();
-        let slots = slots(&terms);
-        let places = slots.saturating_mul(UNSETTLED_PER_SLOT);
+        let bound = Bound::new(target);
+        let places = places(&bound);
         Self {
-            spec: target.spec(),
-            guard: Guard::new(terms.breaker.as_ref()),
-            terms,
-            target,
+            id: bound.spec.id.clone(),
+            guard: Guard::new(bound.terms.breaker.as_ref()),
+            bound: ArcSwap::from_pointee(bound),
             watch: PollWatch::default(),
-            unsettled: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+            unsettled: Arc::new(Semaphore::new(places)),
+            places: AtomicUsize::new(places),
             paused: AtomicBool::new(false),
             changed: Notify::new(),
             running: AtomicUsize::new(0),
@@ -92,12 +96,63 @@ impl Handler {
     }
 
     pub(crate) fn id(&self) -> &str {
-        &self.spec.id
+        &self.id
+    }
+
+    /// What it is bound to just now.
+    pub(crate) fn bound(&self) -> Arc<Bound> {
+        self.bound.load_full()
+    }
+
+    /// How the journal is to know it.
+    pub(crate) fn spec(&self) -> HandlerSpec {
+        self.bound.load().spec.clone()
+    }
+
+    /// What it is bound to, kept from being stopped. `None` if its end has begun and nothing has taken its place.
+    pub(crate) fn hold(&self) -> Option<Held> {
+        loop {
+            let bound = self.bound();
+            let now = Arc::clone(&bound);
+            if let Some(held) = Held::of(bound) {
+                return Some(held);
+            }
+            // Replaced between the look and the entering: once more.
+            if Arc::ptr_eq(&now, &self.bound.load()) {
+                return None;
+            }
+        }
+    }
+
+    /// Attempts that begin from now on are for `target`, under its terms; those that run end under the old ones.
+    /// What another target failed at is not held against this one.
+    pub(crate) fn bind(&self, target: Arc<dyn Target>, observer: &dyn Observer) {
+        if Arc::ptr_eq(&self.bound.load().target, &target) {
+            return;
+        }
+        let bound = Bound::new(target);
+        let (wanted, places) = (places(&bound), self.places.load(Ordering::Relaxed));
+        if wanted > places {
+            self.unsettled.add_permits(wanted - places);
+            self.places.store(wanted, Ordering::Relaxed);
+        }
+        self.guard
+            .follow(&self.id, bound.terms.breaker.as_ref(), observer);
+        self.bound.store(Arc::new(bound));
+        self.changed.notify_one();
+    }
+
+    /// Waits until the journal has every verdict of attempts that have ended.
+    pub(crate) async fn settled(&self) {
+        let places = self.places.load(Ordering::Relaxed);
+        let all = u32::try_from(places).unwrap_or(u32::MAX);
+        // Nobody closes it.
+        let _ = self.unsettled.acquire_many(all).await;
     }
 
     /// Calls that may run at once.
     pub(crate) fn concurrency(&self) -> usize {
-        slots(&self.terms)
+        self.bound.load().slots()
     }
 
     pub(crate) fn is_paused(&self) -> bool {
@@ -120,20 +175,22 @@ impl Handler {
             },
             Gate::Probe | Gate::Wait(None) => HandlerState::HalfOpen,
         };
+        let bound = self.bound.load();
         HandlerStatus {
-            id: self.spec.id.clone(),
-            types: self.spec.types.clone(),
+            id: self.id.clone(),
+            types: bound.spec.types.clone(),
             state,
             running: self.running.load(Ordering::Relaxed),
             waiting: self.waiting.load(Ordering::Relaxed),
             stuck_on,
-            terms: self.terms.clone(),
+            terms: bound.terms.clone(),
         }
     }
 }
 
-fn slots(terms: &HandlerTerms) -> usize {
-    usize::try_from(terms.concurrency)
-        .unwrap_or(usize::MAX)
-        .max(1)
+fn places(bound: &Bound) -> usize {
+    bound
+        .slots()
+        .saturating_mul(UNSETTLED_PER_SLOT)
+        .min(MOST_UNSETTLED)
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod attempt;
+mod bound;
 mod breaker;
 mod cadence;
 mod call;
@@ -15,10 +16,13 @@ mod dispatcher;
 mod feed;
 mod guard;
 mod handler;
+mod leaving;
 mod observe;
 mod options;
 mod phase;
+mod pipeline;
 mod rate;
+mod roster;
 mod sampling;
 mod schedule;
 mod settling;
@@ -31,6 +35,8 @@ pub use cadence::{Cadence, CadenceError, Ticks};
 pub use decide::{Answer, BACKOFF_FLOOR, Ended, decide, poisonous};
 pub use dispatcher::{Dispatcher, DrainReport, StartError, UnknownHandler};
 pub use handler::{HandlerState, HandlerStatus};
+pub use leaving::Leaving;
 pub use observe::{Attempted, BreakerState, Observer, Outcome};
 pub use options::{DispatchOptions, Redact};
+pub use pipeline::{Pipeline, PipelineTable};
 pub use schedule::{Schedule, Ticker};

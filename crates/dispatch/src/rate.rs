@@ -23,6 +23,11 @@ impl RateLimit {
         }
     }
 
+    /// Another rate, for what begins from now on.
+    pub(crate) fn follow(&mut self, rate: Rate) {
+        self.rate = rate;
+    }
+
     /// When the next attempt may begin; `None` is now.
     pub(crate) fn free_at(&mut self, now: Instant) -> Option<Instant> {
         while let Some(first) = self.starts.front() {

@@ -9,15 +9,15 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::handler::Handler;
 use crate::phase::{Phase, reached};
+use crate::roster::Roster;
 use crate::threads::Reactor;
 use crate::{BreakerState, DispatchOptions, Observer};
 
 /// The looks of one dispatcher.
 pub(crate) struct Sampling {
     journal: Arc<dyn Journal>,
-    handlers: Vec<Arc<Handler>>,
+    roster: Arc<Roster>,
     observer: Arc<dyn Observer>,
     every: Duration,
     /// Which handlers the journal said were paused.
@@ -32,15 +32,15 @@ impl Sampling {
         options: &DispatchOptions,
         reactor: &Reactor,
         journal: Arc<dyn Journal>,
-        handlers: Vec<Arc<Handler>>,
+        roster: Arc<Roster>,
         phases: watch::Receiver<Phase>,
     ) {
-        for handler in &handlers {
+        for handler in &*roster.all() {
             options.observer.breaker(handler.id(), BreakerState::Closed);
         }
         let mut sampling = Self {
             journal,
-            handlers,
+            roster,
             observer: Arc::clone(&options.observer),
             every: options.sample_every.max(Duration::from_millis(1)),
             paused: HashMap::new(),
@@ -80,11 +80,9 @@ impl Sampling {
     /// Only what changed is followed: a handler that was paused here a moment ago stays so until the journal says it.
     fn follow(&mut self, stats: &Stats) {
         for counted in &stats.handlers {
-            let Some(handler) = self
-                .handlers
-                .iter()
-                .find(|handler| handler.id() == counted.handler)
-            else {
+            let Some(handler) = self.roster.find(&counted.handler) else {
+                // Should it come back, it is followed from the beginning.
+                self.paused.remove(&counted.handler);
                 continue;
             };
             let before = self

@@ -54,7 +54,6 @@ impl Slots {
         around: Arc<Surroundings>,
         max_waiting: usize,
     ) -> Self {
-        let rate = handler.terms.rate.map(RateLimit::new);
         Self {
             handler,
             around,
@@ -62,7 +61,7 @@ impl Slots {
             in_flight: FuturesUnordered::new(),
             retrying: 0,
             waiting: Waiting::default(),
-            rate,
+            rate: None,
             page: SMALLEST_PAGE,
             paged: Instant::now(),
             lull: None,
@@ -130,6 +129,7 @@ impl Slots {
     /// All of it at one moment: what is over for the one question must not be still going on for the other.
     pub(crate) fn start(&mut self) {
         let now = Instant::now();
+        self.follow_rate();
         if self.handler.is_paused() {
             self.hand_in();
         } else {
@@ -144,6 +144,15 @@ impl Slots {
         }
         self.schedule_look(now);
         self.gauge();
+    }
+
+    /// The terms may have changed. Starts under the old rate count under the new one.
+    fn follow_rate(&mut self) {
+        let wanted = self.handler.bound().terms.rate;
+        match (&mut self.rate, wanted) {
+            (Some(limit), Some(rate)) => limit.follow(rate),
+            (limit, rate) => *limit = rate.map(RateLimit::new),
+        }
     }
 
     fn may_begin(&mut self, now: Instant) -> bool {

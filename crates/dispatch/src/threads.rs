@@ -12,13 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use coordinator_journal::Deliveries;
 use futures_util::FutureExt;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{oneshot, watch};
 use tracing::error;
 
-use crate::feed::{Fed, feed};
+use crate::feed::{Fed, Opened, feed};
 use crate::handler::Handler;
 use crate::phase::Phase;
 use crate::slots::Slots;
@@ -61,6 +60,8 @@ impl Drop for Reactor {
 /// A handler that is being fed.
 pub(crate) struct Feed {
     pub(crate) handler: Arc<Handler>,
+    /// How far it is to go; without it, it ends at once.
+    pub(crate) phase: watch::Sender<Phase>,
     /// Completes when its thread is done.
     pub(crate) ending: oneshot::Receiver<Fed>,
 }
@@ -69,16 +70,16 @@ pub(crate) struct Feed {
 pub(crate) fn start_feed(
     reactor: &Arc<Reactor>,
     handler: Arc<Handler>,
-    deliveries: Box<dyn Deliveries>,
+    opened: Opened,
     slots: Slots,
-    phases: watch::Receiver<Phase>,
 ) -> io::Result<Feed> {
     let (done, ending) = oneshot::channel();
+    let (phase, phases) = watch::channel(Phase::Serving);
     let (reactor, fed) = (Arc::clone(reactor), Arc::clone(&handler));
     thread::Builder::new()
         .name(handler.id().replace('\0', ""))
         .spawn(move || {
-            let feeding = AssertUnwindSafe(feed(&fed, deliveries, slots, phases)).catch_unwind();
+            let feeding = AssertUnwindSafe(feed(&fed, opened, slots, phases)).catch_unwind();
             let end = reactor.handle().block_on(feeding).unwrap_or_else(|_| {
                 // Targets cannot cause this. Should the journal or an observer, it is not silent.
                 error!(
@@ -91,5 +92,9 @@ pub(crate) fn start_feed(
             // Nobody waits if the dispatcher was dropped.
             let _ = done.send(end);
         })?;
-    Ok(Feed { handler, ending })
+    Ok(Feed {
+        handler,
+        phase,
+        ending,
+    })
 }

@@ -15,6 +15,7 @@ use tracing::error;
 
 use crate::Observer;
 use crate::handler::Handler;
+use crate::roster::Roster;
 
 /// The poll of one handler that is going on, if one is.
 #[derive(Default)]
@@ -99,24 +100,20 @@ const FASTEST: Duration = Duration::from_millis(5);
 const SLOWEST: Duration = Duration::from_millis(100);
 
 impl Watchdog {
-    pub(crate) fn start(
-        handlers: Vec<Arc<Handler>>,
-        observer: Arc<dyn Observer>,
-    ) -> io::Result<Self> {
-        let shortest = handlers
-            .iter()
-            .map(|handler| handler.terms.timeout)
-            .min()
-            .unwrap_or(SLOWEST);
-        let pace = (shortest / 4).clamp(FASTEST, SLOWEST);
+    pub(crate) fn start(roster: Arc<Roster>, observer: Arc<dyn Observer>) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         thread::Builder::new()
             .name("dispatch-watchdog".to_owned())
             .spawn(move || {
+                let mut pace = FASTEST;
                 while stopped.recv_timeout(pace) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    for handler in &handlers {
-                        look(handler, &*observer);
+                    let mut shortest = SLOWEST;
+                    for handler in &*roster.all() {
+                        let timeout = handler.bound().terms.timeout;
+                        shortest = shortest.min(timeout / 4);
+                        look(handler, timeout, &*observer);
                     }
+                    pace = shortest.clamp(FASTEST, SLOWEST);
                 }
             })?;
         Ok(Self { _stop: stop })
@@ -124,13 +121,13 @@ impl Watchdog {
 }
 
 /// Reports a poll that outlived the timeout, once.
-fn look(handler: &Handler, observer: &dyn Observer) {
+fn look(handler: &Handler, timeout: Duration, observer: &dyn Observer) {
     let mut slot = handler.watch.poll();
     let Some(poll) = slot.as_mut() else {
         return;
     };
     let held = poll.since.elapsed();
-    if held > handler.terms.timeout && !poll.stuck {
+    if held > timeout && !poll.stuck {
         poll.stuck = true;
         // Said with the slot held, so that "stuck" is never told after "no longer stuck".
         let (message, attempt) = (poll.message, poll.attempt);

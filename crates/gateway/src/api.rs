@@ -1,8 +1,14 @@
 //! `/api/v1`: what operators and frontends call. Every answer needs an API key.
 
+mod audit;
+mod commands;
 mod dead_letters;
+mod flags;
 mod handlers;
 mod messages;
+mod operate;
+mod overrides;
+mod pipelines;
 mod plugins;
 mod publish;
 mod query;
@@ -65,9 +71,70 @@ pub(crate) fn configure(scope: &mut web::ServiceConfig) {
             web::post().to(handlers::resume),
         ))
         .service(post("/handlers/{id}/skip", web::post().to(handlers::skip)))
+        .service(get("/audit", web::get().to(audit::list)))
+        .service(get("/audit/verification", web::get().to(audit::verify)))
         .service(get("/schedules", web::get().to(schedules::list)))
-        .service(get("/plugins", web::get().to(plugins::list)))
+        .configure(ask_plugins)
+        .configure(operate_on)
         .default_service(web::to(nothing));
+}
+
+/// What is asked of plugins by name: pipelines, commands, flags.
+fn ask_plugins(scope: &mut web::ServiceConfig) {
+    let flag = [
+        web::get().to(flags::show),
+        web::put().to(flags::set),
+        web::delete().to(flags::reset),
+    ];
+    let get = |path, route: Route| resource(path, "GET", [route]);
+    let post = |path, route: Route| resource(path, "POST", [route]);
+    scope
+        .service(get("/pipelines", web::get().to(pipelines::list)))
+        .service(post("/pipelines/{name}", web::post().to(pipelines::run)))
+        .service(get("/flags", web::get().to(flags::list)))
+        .service(resource("/flags/{id}", "GET, PUT, DELETE", flag))
+        .service(get(
+            "/plugins/{instance}/commands",
+            web::get().to(commands::list),
+        ))
+        .service(post(
+            "/plugins/{instance}/commands/{name}",
+            web::post().to(commands::run),
+        ));
+}
+
+/// Plugins, wiring and settings, which operators change while the host runs.
+fn operate_on(scope: &mut web::ServiceConfig) {
+    let get = |path: &str, route: Route| resource(path, "GET", [route]);
+    let post = |path: &str, route: Route| resource(path, "POST", [route]);
+    let plugins = [
+        web::get().to(plugins::list),
+        web::post().to(plugins::install),
+    ];
+    let plugin = [
+        web::get().to(plugins::show),
+        web::delete().to(plugins::uninstall),
+    ];
+    scope
+        .service(resource("/plugins", "GET, POST", plugins))
+        .service(resource("/plugins/{name}", "GET, DELETE", plugin))
+        .service(post("/plugins/{name}/{act}", web::post().to(plugins::act)));
+    for path in ["/wiring", "/settings/{plugin}"] {
+        let overrides = [
+            web::get().to(overrides::show),
+            web::patch().to(overrides::change),
+        ];
+        scope
+            .service(resource(path, "GET, PATCH", overrides))
+            .service(get(
+                &format!("{path}/history"),
+                web::get().to(overrides::history),
+            ))
+            .service(post(
+                &format!("{path}/revert"),
+                web::post().to(overrides::revert),
+            ));
+    }
 }
 
 /// A path of the host, which says to other methods which ones there are.

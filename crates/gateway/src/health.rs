@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::state::{PluginStatus, State};
+use crate::state::{HandlerView, PluginEntry, PluginStatus, State};
 
 /// One thing that was looked at.
 #[derive(Serialize)]
@@ -66,52 +66,45 @@ pub(crate) async fn metrics(state: web::Data<State>) -> HttpResponse {
         .body((state.metrics)())
 }
 
+/// Messages flow without it. Anybody may ask: why it does not answer is for the log.
+fn beside(name: &'static str, answer: &Result<(), String>, lacks: &str) -> Check {
+    if let Err(error) = answer {
+        tracing::warn!(error, "the {name} does not answer");
+    }
+    Check {
+        name: name.to_owned(),
+        status: if answer.is_ok() { "ok" } else { "degraded" },
+        detail: answer.is_err().then(|| lacks.to_owned()),
+    }
+}
+
 /// The journal stands first.
 async fn checks(state: &State) -> Vec<Check> {
-    let journal = state.probe.ask(state.publisher.journal()).await;
-    let mut checks = vec![Check {
-        name: "journal".to_owned(),
-        status: if journal.is_ok() { "ok" } else { "failed" },
-        detail: journal.err(),
-    }];
-    for plugin in state
-        .plugins
-        .iter()
-        .filter(|plugin| plugin.state != PluginStatus::Disabled)
-    {
-        let status = match (plugin.state, plugin.required) {
-            (PluginStatus::Failed, true) => "failed",
-            (PluginStatus::Failed, false) => "degraded",
-            _ => "ok",
-        };
-        // Anybody may ask: why it does not run is for `coordinator plugin list` and the log.
-        let detail = plugin.error.as_ref().map(|_| "it does not run".to_owned());
-        checks.push(Check {
-            name: format!("plugin {}", plugin.name),
-            status,
-            detail,
-        });
-    }
-    for handler in state
-        .handlers
-        .list()
-        .iter()
-        .filter(|handler| handler.state != "running")
-    {
-        let detail = match handler.state {
-            "stuck" => {
-                "it blocks its thread longer than its timeout; it is paused until the thread returns"
-            }
-            "open" => "so much failed that it is not tried for a while; its deliveries wait",
-            "half-open" => "one delivery is tried after it failed; the others wait",
-            _ => "paused by an operator",
-        };
-        checks.push(Check {
-            name: format!("handler {}", handler.id),
-            status: "degraded",
-            detail: Some(format!("{}: {detail}", handler.state)),
-        });
-    }
+    let probe = &state.probe;
+    let (journal, database, cache) = tokio::join!(
+        probe.ask(state.publisher.journal()),
+        probe.ask_database((state.database)()),
+        probe.ask_cache((state.cache)()),
+    );
+    let mut checks = vec![
+        Check {
+            name: "journal".to_owned(),
+            status: if journal.is_ok() { "ok" } else { "failed" },
+            detail: journal.err(),
+        },
+        beside(
+            "database",
+            &database,
+            "plugins, wiring and settings cannot be changed now",
+        ),
+        beside(
+            "cache",
+            &cache,
+            "plugins that use the host's cache or locks fail now",
+        ),
+    ];
+    checks.extend(plugins(state));
+    checks.extend(handlers(state));
     let open = (state.open_breakers)();
     if open > 0 {
         // Anybody may ask: which systems they are is for the log.
@@ -124,4 +117,57 @@ async fn checks(state: &State) -> Vec<Check> {
         });
     }
     checks
+}
+
+/// Every plugin that is on.
+fn plugins(state: &State) -> Vec<Check> {
+    let live = state.live.load();
+    let on = live.plugins.iter();
+    let on = on.filter(|plugin| plugin.state != PluginStatus::Disabled);
+    let check = |plugin: &PluginEntry| {
+        let unwell = live
+            .running
+            .get(&plugin.name)
+            .and_then(|running| running.wellness())
+            .is_some_and(|last| !last.ok);
+        let status = match (plugin.state, plugin.required) {
+            (PluginStatus::Failed, true) => "failed",
+            (PluginStatus::Failed, false) => "degraded",
+            _ if unwell => "degraded",
+            _ => "ok",
+        };
+        // Anybody may ask: why is for `coordinator plugin list` and the log.
+        let detail = match &plugin.error {
+            Some(_) => Some("it does not run".to_owned()),
+            None => unwell.then(|| "it says that it is not well".to_owned()),
+        };
+        Check {
+            name: format!("plugin {}", plugin.name),
+            status,
+            detail,
+        }
+    };
+    on.map(check).collect()
+}
+
+/// Every handler that is not as it should be.
+fn handlers(state: &State) -> Vec<Check> {
+    let handlers = state.handlers.list().into_iter();
+    let odd = handlers.filter(|handler| handler.state != "running");
+    let check = |handler: HandlerView| {
+        let detail = match handler.state {
+            "stuck" => {
+                "it blocks its thread longer than its timeout; it is paused until the thread returns"
+            }
+            "open" => "so much failed that it is not tried for a while; its deliveries wait",
+            "half-open" => "one delivery is tried after it failed; the others wait",
+            _ => "paused by an operator",
+        };
+        Check {
+            name: format!("handler {}", handler.id),
+            status: "degraded",
+            detail: Some(format!("{}: {detail}", handler.state)),
+        }
+    };
+    odd.map(check).collect()
 }

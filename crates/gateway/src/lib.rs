@@ -10,6 +10,8 @@ mod body;
 mod bulk;
 mod cloudevents;
 mod health;
+mod live;
+pub mod operator;
 mod plugin_route;
 mod probe;
 mod problem;
@@ -18,10 +20,14 @@ mod server;
 mod state;
 mod tails;
 
+pub use actix_web::http::StatusCode;
 pub use bulk::Bulk;
+pub use live::{Live, LiveView};
 pub use probe::Probe;
 pub use problem::Problem;
 pub use routes::{MountedRoute, RouteError, RouteTable};
 pub use server::{Listening, ServeError, bind, listen};
-pub use state::{HandlerView, Handlers, PluginEntry, PluginStatus, ScheduleEntry, State};
+pub use state::{
+    Asking, CommandEntry, HandlerView, Handlers, PluginEntry, PluginStatus, ScheduleEntry, State,
+};
 pub use tails::Tails;

@@ -1,5 +1,6 @@
 //! A request to a plugin: found, capped, verified over its raw bytes, then handed over.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use actix_web::http::StatusCode;
@@ -9,7 +10,7 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use bytes::Bytes;
 use coordinator_abi::call::{ResponseMeta, RouteMeta};
-use coordinator_context::{RouteFailed, RouteReply, RouteRequest};
+use coordinator_context::{Pass, RouteFailed, RouteReply, RouteRequest};
 use coordinator_message::TraceParent;
 use coordinator_telemetry::metric;
 use coordinator_webhooks::{Scheme, SchemeConfig, VerifyError, VerifyRequest, verify};
@@ -29,8 +30,8 @@ pub(crate) async fn serve(
 ) -> HttpResponse {
     let began = Instant::now();
     let trace = trace_of(&request);
-    let (label, response) = match state.routes.find(request.method().as_str(), request.path()) {
-        Found::Route(entry, params) => {
+    let (label, response) = match find(&state, &request) {
+        (Found::Route(entry, params), _pass) => {
             let span = tracing::info_span!(
                 "receive", plugin.name = entry.plugin.name(), route.path = %entry.path, trace_id = trace.trace_id()
             );
@@ -39,7 +40,7 @@ pub(crate) async fn serve(
                 .await;
             (Some(entry), answer)
         }
-        other => (None, Err(refuse(&request, other))),
+        (other, _) => (None, Err(refuse(&request, other))),
     };
     let response =
         response.unwrap_or_else(|problem| problem.trace(trace.trace_id()).error_response());
@@ -53,6 +54,24 @@ pub(crate) async fn serve(
         began.elapsed(),
     );
     response
+}
+
+/// The route, and what keeps its plugin from being stopped until the request is answered.
+fn find(state: &State, request: &HttpRequest) -> (Found, Option<Pass>) {
+    loop {
+        let live = state.live.load();
+        let found = live.routes.find(request.method().as_str(), request.path());
+        let Found::Route(entry, _) = &found else {
+            return (found, None);
+        };
+        if let Some(pass) = entry.plugin.enter() {
+            return (found, Some(pass));
+        }
+        // Replaced between the look and the entering: once more. Nothing in its place means that the host stops.
+        if Arc::ptr_eq(&live, &state.live.load()) {
+            return (Found::Closed("the host is stopping".to_owned()), None);
+        }
+    }
 }
 
 fn refuse(request: &HttpRequest, found: Found) -> Problem {

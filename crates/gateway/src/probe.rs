@@ -1,4 +1,4 @@
-//! Is the journal well, and what is it? Asked of it now and then, however many ask here.
+//! Are journal, database and cache well? Asked of them now and then, however many ask here.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,12 +9,18 @@ use tokio::time::timeout;
 
 use crate::problem::Chain;
 
-/// The journal's probe writes: asked by strangers, it is asked at most once a second.
+/// The journal's probe writes: asked by strangers, each is asked at most once a second.
 #[derive(Default)]
 pub struct Probe {
-    well: Mutex<Option<(Instant, Result<(), String>)>>,
+    journal: Known,
+    database: Known,
+    cache: Known,
     engine: Mutex<Option<(Instant, String)>>,
 }
+
+/// What one of them last said.
+#[derive(Default)]
+struct Known(Mutex<Option<(Instant, Result<(), String>)>>);
 
 const PROBE_AGE: Duration = Duration::from_secs(1);
 /// Orchestrators wait a few seconds for a probe.
@@ -22,21 +28,44 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A server may have been set otherwise since.
 const ENGINE_AGE: Duration = Duration::from_secs(60);
 
-impl Probe {
-    pub(crate) async fn ask(&self, journal: &Arc<dyn Journal>) -> Result<(), String> {
-        let mut known = self.well.lock().await;
+impl Known {
+    async fn ask(&self, asking: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+        let mut known = self.0.lock().await;
         if let Some((when, answer)) = &*known
             && when.elapsed() < PROBE_AGE
         {
             return answer.clone();
         }
         // A server that hangs answers nothing, and whoever asks here goes by an answer.
-        let answer = match timeout(PATIENCE, journal.probe()).await {
-            Ok(answer) => answer.map_err(|error| Chain(&error).to_string()),
-            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
-        };
+        let answer = timeout(PATIENCE, asking)
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
         *known = Some((Instant::now(), answer.clone()));
         answer
+    }
+}
+
+impl Probe {
+    pub(crate) async fn ask(&self, journal: &Arc<dyn Journal>) -> Result<(), String> {
+        let asking = async {
+            let answer = journal.probe().await;
+            answer.map_err(|error| Chain(&error).to_string())
+        };
+        self.journal.ask(asking).await
+    }
+
+    pub(crate) async fn ask_database(
+        &self,
+        asking: impl Future<Output = Result<(), String>>,
+    ) -> Result<(), String> {
+        self.database.ask(asking).await
+    }
+
+    pub(crate) async fn ask_cache(
+        &self,
+        asking: impl Future<Output = Result<(), String>>,
+    ) -> Result<(), String> {
+        self.cache.ask(asking).await
     }
 
     /// The engine and what its receipts are worth: `sqlite 3.50.4, synchronous=full; strict`.

@@ -24,6 +24,7 @@ struct Parts {
     index: Option<usize>,
     after: Option<Duration>,
     allow: Option<String>,
+    more: serde_json::Map<String, serde_json::Value>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +42,8 @@ struct Body<'a> {
     index: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<&'a str>,
+    #[serde(flatten)]
+    more: &'a serde_json::Map<String, serde_json::Value>,
 }
 
 impl Problem {
@@ -59,6 +62,7 @@ impl Problem {
             index: None,
             after: None,
             allow: None,
+            more: serde_json::Map::new(),
         }))
     }
 
@@ -138,6 +142,13 @@ impl Problem {
         self
     }
 
+    /// Adds something that only problems of this code have.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: serde_json::Value) -> Self {
+        self.0.more.insert(name.to_owned(), value);
+        self
+    }
+
     /// Its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -167,6 +178,7 @@ impl ResponseError for Problem {
             pointer: parts.pointer.as_deref(),
             index: parts.index,
             trace_id: parts.trace_id.as_deref(),
+            more: &parts.more,
         };
         let mut response = HttpResponse::build(parts.status);
         if let Some(after) = parts.after {

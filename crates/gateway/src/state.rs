@@ -1,31 +1,39 @@
 //! What every request can reach.
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coordinator_context::{HandlerTerms, Publisher};
+use coordinator_context::{CommandTarget, Flags, HandlerTerms, Pipelines, Publisher};
 use coordinator_message::Timestamp;
 use serde::Serialize;
 
 use crate::auth::ApiKeys;
 use crate::bulk::Bulk;
+use crate::live::Live;
+use crate::operator::Operator;
 use crate::probe::Probe;
-use crate::routes::RouteTable;
 use crate::tails::Tails;
 
 /// What every request can reach. Shared by all workers.
 pub struct State {
     /// Takes messages.
     pub publisher: Publisher,
-    /// Routes of plugins.
-    pub routes: RouteTable,
-    /// Installed plugins, whether they run or not.
-    pub plugins: Vec<PluginEntry>,
+    /// Routes, plugins and schedules as they are now.
+    pub live: Live,
     /// Running handlers.
     pub handlers: Arc<dyn Handlers>,
-    /// What the clock publishes.
-    pub schedules: Vec<ScheduleEntry>,
+    /// Pipelines, whoever does their steps.
+    pub pipelines: Arc<dyn Pipelines>,
+    /// Flags of plugins.
+    pub flags: Arc<Flags>,
+    /// Plugins, wiring and settings.
+    pub operator: Arc<dyn Operator>,
+    /// Does the database answer, and if not, why?
+    pub database: Box<dyn Fn() -> Asking + Send + Sync>,
+    /// Does the cache answer?
+    pub cache: Box<dyn Fn() -> Asking + Send + Sync>,
     /// How many other systems are not called for now, because they failed again and again.
     pub open_breakers: Box<dyn Fn() -> usize + Send + Sync>,
     /// Who may use the API.
@@ -45,6 +53,9 @@ pub struct State {
     /// The Prometheus page.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
+
+/// A question that takes a moment.
+pub type Asking = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// Dispatch, as the gateway sees it.
 pub trait Handlers: Send + Sync + 'static {
@@ -89,6 +100,22 @@ pub struct ScheduleEntry {
     pub next: Box<dyn Fn(Timestamp) -> Option<Timestamp> + Send + Sync>,
 }
 
+/// One command of a plugin.
+pub struct CommandEntry {
+    /// Instance name.
+    pub instance: String,
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub doc: String,
+    /// JSON Schema of its arguments; null if it takes none.
+    pub arguments: serde_json::Value,
+    /// Time for it.
+    pub timeout: Duration,
+    /// What runs it; `None` while its plugin does not run.
+    pub target: Option<Arc<dyn CommandTarget>>,
+}
+
 /// One installed plugin.
 #[derive(Debug, Clone, Serialize)]
 pub struct PluginEntry {
@@ -102,6 +129,12 @@ pub struct PluginEntry {
     pub state: PluginStatus,
     /// Must the host have it?
     pub required: bool,
+    /// Where its code runs.
+    pub isolation: &'static str,
+    /// How often it was opened in this process, if it runs.
+    pub generation: Option<u64>,
+    /// What its mapped file takes, in bytes.
+    pub memory_bytes: Option<u64>,
     /// The plugin's own name.
     pub plugin: Option<String>,
     /// Its version.

@@ -28,6 +28,7 @@ mod notify;
 mod open;
 mod operate;
 mod outbox;
+mod pace;
 mod places;
 mod publish;
 mod read;
@@ -122,7 +123,8 @@ impl RedisJournal {
         let unreachable = |source: ::redis::RedisError| OpenError::Unreachable {
             source: Arc::new(source),
         };
-        let (hot, look) = tokio::try_join!(connect(), connect()).map_err(unreachable)?;
+        let (intake, hot, look) =
+            tokio::try_join!(connect(), connect(), connect()).map_err(unreachable)?;
         let engine = settings::check(&look, options.durability, options.asserted).await?;
         let shared = Arc::new(Shared::new(Parts {
             clock: options.clock,
@@ -133,6 +135,7 @@ impl RedisJournal {
             partitions: options.partitions,
             node_timeout: options.node_timeout,
             client,
+            intake,
             hot,
             look,
             engine,

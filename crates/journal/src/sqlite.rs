@@ -75,9 +75,9 @@ pub struct SqliteJournal {
 }
 
 impl SqliteJournal {
-    /// Locks the directory, creates or updates the database, and starts the task that writes.
+    /// Locks the directory, creates or updates the database, and starts the thread that writes.
     ///
-    /// To be called on the tokio runtime that is to run that task for as long as the journal is open.
+    /// To be called on a tokio runtime that runs for as long as the journal is open.
     ///
     /// # Errors
     ///
@@ -106,9 +106,10 @@ impl SqliteJournal {
         let shared = Arc::new(Shared::new(clock, limits, durability, readers, state));
         let dirty = Arc::new(AtomicBool::new(true));
         let (ops, queue) = mpsc::channel(QUEUE);
-        let checkpointer =
-            tokio::spawn(checkpoint::run(writing.clone(), dirty.clone())).abort_handle();
-        tokio::spawn(Writer::new(shared.clone(), writing, connection, dirty, lock).run(queue));
+        let checkpoint = checkpoint::run(writing.clone(), dirty.clone());
+        let writer = Writer::new(shared.clone(), writing, connection, dirty, lock);
+        writer.start(queue).map_err(OpenError::Thread)?;
+        let checkpointer = tokio::spawn(checkpoint).abort_handle();
         Ok(Self {
             shared,
             ops,

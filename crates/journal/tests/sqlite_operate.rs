@@ -298,3 +298,29 @@ async fn nothing_is_imported_while_a_handler_is_open() {
     let ticked = house.journal.last_tick("billing.nightly").await.unwrap();
     assert_eq!(ticked, None);
 }
+
+#[tokio::test]
+async fn a_handler_of_a_thousand_types_is_given_what_is_in_the_log_in_order() {
+    let house = House::new(Limits::default()).await;
+    let types: Vec<String> = (0..1_000)
+        .map(|number| format!("org.example.kind-{number}.v1"))
+        .collect();
+    // The newest type first, so that no order of types is that of the log.
+    let batch: Vec<_> = types.iter().rev().map(|ty| message(ty, ty)).collect();
+    house.journal.publish(batch).await.unwrap();
+    let spec = HandlerSpec {
+        from: StartFrom::Earliest,
+        ..HandlerSpec::new(
+            "audit.note",
+            types.iter().map(|ty| ty.parse().unwrap()).collect(),
+        )
+    };
+    let mut stream = house.journal.open(spec).await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < types.len() {
+        let taken = stream.next(1_000).await.unwrap();
+        seen.extend(taken.iter().map(|one| one.message.ty.to_string()));
+    }
+    seen.reverse();
+    assert_eq!(seen, types);
+}

@@ -138,6 +138,11 @@ impl<'a> Elf<'a> {
         }
     }
 
+    /// What was found, for the operator.
+    pub(crate) fn summary(&self) -> String {
+        format!("a whole library for {}", MACHINE.1)
+    }
+
     /// The bytes of a section.
     pub(crate) fn section(&self, name: &str) -> Option<&'a [u8]> {
         let sections = self.header.sections(self.endian, self.bytes).ok()?;

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
@@ -42,7 +42,7 @@ impl Image {
         };
         let unreadable =
             |error: std::io::Error| refuse(format!("the file cannot be read: {error}"), BUILD_HINT);
-        let mut file = File::open(path).map_err(unreadable)?;
+        let mut file = open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
             return Err(refuse("this is not a file".to_owned(), BUILD_HINT));
@@ -84,6 +84,12 @@ impl Image {
         &self.bytes
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// SHA-256 of the bytes, in hexadecimal.
     #[must_use]
     pub fn sha256(&self) -> &str {
@@ -119,6 +125,13 @@ impl Image {
         )?;
         Ok(memory)
     }
+}
+
+/// Opens a file to read it. A pipe is opened too, and does not wait for somebody to write into it: what is no regular
+/// file is refused by whoever opened it.
+pub(crate) fn open(path: &Path) -> std::io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
 impl Mapped {

@@ -29,9 +29,9 @@ pub fn inspect(path: &Path) -> Result<Inspection, LoadError> {
     let image = Image::read(path)?;
     let section = Elf::check(image.bytes())
         .and_then(|elf| Section::read(&elf))
-        .and_then(|section| section.check_abi().map(|()| section))
+        .and_then(|section| section.check_abi().map(|_| section))
         .map_err(|refusal| refusal.of(path))?;
-    let size = image.bytes().len() as u64;
+    let size = image.size();
     Ok(Inspection {
         path: path.to_owned(),
         size,

@@ -2,23 +2,26 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use coordinator_abi::code::strategy;
 use coordinator_abi::header::{MAGIC, SYMBOL, SectionHead};
 use coordinator_abi::plugin::describe;
 use coordinator_abi::{ABI_MAJOR, Instance, Lend, Manifest, PluginHeader, PluginTableRef};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use semver::Version;
 
-use crate::elf::Elf;
 use crate::error::{LoadError, LoadErrorKind, Refusal};
+use crate::examine::{Examination, LoadRequest, Preflight};
+use crate::floors::Floors;
 use crate::image::Image;
-use crate::lock::Trust;
 use crate::section::{self, Section};
+use crate::trust::Trust;
 
 /// Loads files; the same bytes are mapped once, however many instances are opened of them.
 pub struct Loader {
-    trust: Trust,
+    trust: RwLock<Trust>,
+    floors: Option<Floors>,
     loaded: Mutex<HashMap<String, Arc<Loaded>>>,
 }
 
@@ -26,7 +29,9 @@ pub struct Loader {
 pub struct Loaded {
     path: PathBuf,
     sha256: String,
+    size: u64,
     head: SectionHead,
+    version: Version,
     manifest: Manifest,
     table: PluginTableRef,
 }
@@ -36,8 +41,32 @@ impl Loader {
     #[must_use]
     pub fn new(trust: Trust) -> Self {
         Self {
-            trust,
+            trust: RwLock::new(trust),
+            floors: None,
             loaded: Mutex::default(),
+        }
+    }
+
+    /// Heeds, and keeps, the highest versions that have run on this host.
+    #[must_use]
+    pub fn with_floors(mut self, floors: Floors) -> Self {
+        self.floors = Some(floors);
+        self
+    }
+
+    /// Loads what `trust` allows from now on (a key was added, or revoked); answers what was allowed before. What is
+    /// loaded stays.
+    pub fn set_trust(&self, trust: Trust) -> Trust {
+        let mut current = self.trust.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut current, trust)
+    }
+
+    /// These instances run with these versions.
+    pub fn raise<'a>(&self, running: impl IntoIterator<Item = (&'a str, &'a Version)>) {
+        let raised = self.floors.as_ref().map(|floors| floors.raise(running));
+        if let Some(Err(error)) = raised {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(error = %error, cause, "versions that have run are not kept beyond this process");
         }
     }
 
@@ -47,40 +76,56 @@ impl Loader {
     ///
     /// [`LoadError`]; none of the file's functions was called then, but for the library constructors that any
     /// shared library may have, and `describe` if only its description is wrong.
-    pub fn load(&self, path: &Path) -> Result<Arc<Loaded>, LoadError> {
-        let image = Image::read(path)?;
-        let section = self.preflight(&image).map_err(|refusal| refusal.of(path))?;
+    pub fn load(&self, request: impl Into<LoadRequest>) -> Result<Arc<Loaded>, LoadError> {
+        let Preflight { image, section, .. } = self.preflight(request)?;
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = loaded.get(image.sha256()) {
             return Ok(Arc::clone(known));
         }
         let fresh = map(&image)
-            .and_then(|header| Loaded::of(&image, section.head, header))
-            .map_err(|refusal| refusal.of(path))?;
+            .and_then(|header| Loaded::of(&image, section, header))
+            .map_err(|refusal| refusal.of(image.path()))?;
         let fresh = Arc::new(fresh);
         loaded.insert(image.sha256().to_owned(), Arc::clone(&fresh));
         Ok(fresh)
     }
 
-    /// Everything that can be known without mapping the file.
-    fn preflight(&self, image: &Image) -> Result<Section, Refusal> {
-        let elf = Elf::check(image.bytes())?;
-        if let Trust::Locked(lock) = &self.trust {
-            lock.check(image)?;
-        }
-        let section = Section::read(&elf)?;
-        section.check_abi()?;
-        section.check_panic()?;
-        Ok(section)
+    /// Every file that was loaded, whether anything runs of it or not: what was mapped stays mapped.
+    #[must_use]
+    pub fn mapped(&self) -> Vec<Arc<Loaded>> {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.values().cloned().collect()
+    }
+
+    /// Makes every check that needs none of the file's code: what passes is mapped by [`load`](Self::load), if nobody
+    /// changes the file in between.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]: the first refusal.
+    pub fn preflight(&self, request: impl Into<LoadRequest>) -> Result<Preflight, LoadError> {
+        self.examine(request)?.into_preflight()
+    }
+
+    /// The same checks, and what each of them says; one that refuses does not keep the others from being made.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]: the file cannot be read.
+    pub fn examine(&self, request: impl Into<LoadRequest>) -> Result<Examination, LoadError> {
+        let trust = self.trust.read().unwrap_or_else(PoisonError::into_inner);
+        let request = request.into();
+        let request = match &self.floors {
+            Some(floors) => request.against(floors),
+            None => request,
+        };
+        Examination::of(&trust, &request)
     }
 }
 
 impl Loaded {
-    fn of(
-        image: &Image,
-        head: SectionHead,
-        header: &'static PluginHeader,
-    ) -> Result<Self, Refusal> {
+    fn of(image: &Image, section: Section, header: &'static PluginHeader) -> Result<Self, Refusal> {
+        let Section { head, version, .. } = section;
         check_header(header, &head)?;
         let table = header.table().map_err(|report| {
             tracing::debug!(plugin.name = %head.name, "layouts of plugin and host differ:\n{report}");
@@ -110,7 +155,9 @@ impl Loaded {
         Ok(Self {
             path,
             sha256,
+            size: image.size(),
             head,
+            version,
             manifest,
             table,
         })
@@ -126,6 +173,18 @@ impl Loaded {
     #[must_use]
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// Bytes of the file; each of its versions that was loaded stays mapped.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Its version.
+    #[must_use]
+    pub fn version(&self) -> &Version {
+        &self.version
     }
 
     /// How it was built.
@@ -157,7 +216,7 @@ fn map(image: &Image) -> Result<&'static PluginHeader, Refusal> {
         .map()
         .map_err(|error| refuse(format!("its bytes cannot be mapped: {error}")))?;
     // SAFETY: loading runs the file's constructors. Its bytes were checked to be a whole library for this
-    // machine and, under `trust.policy = "locked"`, to be those that the operator trusts; more cannot be known.
+    // machine and to be those that the operator's policy trusts; more cannot be known.
     // Never RTLD_DEEPBIND: it would split the allocator.
     let library = unsafe { Library::open(Some(mapped.path()), RTLD_NOW | RTLD_LOCAL) };
     let library = library

@@ -6,18 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::LoadError;
-use crate::error::{LoadErrorKind, Refusal};
+use crate::error::Refusal;
 use crate::image::Image;
 use crate::inspect::inspect;
-
-/// Which files may be loaded.
-#[derive(Debug, Clone)]
-pub enum Trust {
-    /// Any.
-    Any,
-    /// Those of the lock file, with the bytes that it names.
-    Locked(LockFile),
-}
+use crate::trust::untrusted;
 
 /// The lock file's contents.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -169,29 +161,28 @@ impl LockFile {
         &self.files
     }
 
-    /// Is this image what was locked?
+    /// Is this image what was locked? A path that is not in the file may hold bytes that are: an installed plugin is a
+    /// copy of the file that the operator looked at.
     pub(crate) fn check(&self, image: &Image) -> Result<(), Refusal> {
-        let refuse =
-            |reason: String, hint: &str| Err(Refusal::new(LoadErrorKind::Untrusted, reason, hint));
+        let (file, hash) = (image.path().display(), image.sha256());
         match self.files.get(&self.key(image.path())) {
-            Some(locked) if locked.sha256 == image.sha256() => Ok(()),
+            Some(locked) if locked.sha256 == hash => Ok(()),
             Some(locked) => {
-                let (then, now) = (short(&locked.sha256), short(image.sha256()));
-                let reason = format!(
-                    "the file has changed since it was locked: SHA-256 was {then}…, is {now}…"
-                );
-                refuse(
-                    reason,
-                    "if the change is yours, run `coordinator plugin lock` again",
-                )
+                let (then, now) = (short(&locked.sha256), short(hash));
+                Err(untrusted(
+                    format!(
+                        "the file has changed since it was locked: SHA-256 was {then}…, is {now}…"
+                    ),
+                    format!("if the change is yours, run `coordinator plugin lock {file}`"),
+                ))
             }
-            None => {
-                let reason = format!("the file is not in `{}`", self.path.display());
-                refuse(
-                    reason,
-                    "look at it with `coordinator plugin inspect`, then run `coordinator plugin lock`",
-                )
-            }
+            None if self.files.values().any(|locked| locked.sha256 == hash) => Ok(()),
+            None => Err(untrusted(
+                format!("the file is not in `{}`", self.path.display()),
+                format!(
+                    "look at it with `coordinator plugin inspect`, then run `coordinator plugin lock {file}`"
+                ),
+            )),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use coordinator_abi::header::{SECTION, SECTION_FORMAT, SectionHead, TYPES_SECTION};
 use coordinator_abi::{ABI_MAJOR, ABI_MINOR};
+use semver::Version;
 use serde_json::Value;
 
 use crate::elf::Elf;
@@ -12,6 +13,8 @@ use crate::error::{LoadErrorKind, Refusal};
 pub struct Section {
     /// Name, version, ABI, and how it was compiled.
     pub head: SectionHead,
+    /// The version of the head, which is a [semantic version](https://semver.org): Cargo asks for one.
+    pub version: Version,
     /// The other lines.
     pub lines: Vec<Value>,
 }
@@ -30,13 +33,24 @@ impl Section {
         let at = lines.iter().position(|line| line.get("section").is_some());
         let head = at.map(|at| lines.remove(at));
         match head.map(serde_json::from_value::<SectionHead>) {
-            Some(Ok(head)) if head.section == SECTION_FORMAT => Ok(Self { head, lines }),
+            Some(Ok(head)) if head.section == SECTION_FORMAT => {
+                let version = Version::parse(&head.version)
+                    .map_err(|_| malformed("its version is no semantic version"))?;
+                if head.name.is_empty() || head.name.contains(blank) {
+                    return Err(malformed("its name is empty, or has blanks in it"));
+                }
+                Ok(Self {
+                    head,
+                    version,
+                    lines,
+                })
+            }
             _ => Err(malformed("it has no head of a format that this host reads")),
         }
     }
 
     /// Can this host speak its ABI?
-    pub(crate) fn check_abi(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_abi(&self) -> Result<String, Refusal> {
         let major = self
             .head
             .abi
@@ -44,15 +58,18 @@ impl Section {
             .next()
             .and_then(|major| major.parse::<u16>().ok());
         match major {
-            Some(ABI_MAJOR) => Ok(()),
+            Some(ABI_MAJOR) => Ok(format!(
+                "{}, this host speaks {ABI_MAJOR}.{ABI_MINOR}",
+                self.head.abi
+            )),
             _ => Err(wrong_abi(&self.head.abi, &self.head.sdk)),
         }
     }
 
     /// Are panics survivable?
-    pub(crate) fn check_panic(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_panic(&self) -> Result<String, Refusal> {
         if self.head.panic == "unwind" {
-            Ok(())
+            Ok("unwind: a panic is survived".to_owned())
         } else {
             Err(aborts())
         }
@@ -83,6 +100,10 @@ fn malformed(what: &str) -> Refusal {
         reason,
         "build the plugin again with coordinator-sdk",
     )
+}
+
+fn blank(letter: char) -> bool {
+    letter.is_whitespace() || letter.is_control()
 }
 
 /// One JSON object a line. Linkers may pad between the parts with zero bytes.

@@ -47,6 +47,18 @@ impl MessageId {
         ))
     }
 
+    /// When it was made, to the millisecond, if the id says so: those of UUIDv7 do (RFC 9562, section 5.7), derived ones
+    /// do not.
+    #[must_use]
+    pub fn made_at(&self) -> Option<Timestamp> {
+        if self.0.get_version_num() != 7 {
+            return None;
+        }
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        let millis = i64::try_from(seconds).ok()? * 1_000 + i64::from(nanos / 1_000_000);
+        Some(Timestamp::from_millis(millis))
+    }
+
     /// The 16 bytes, for storage.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
@@ -88,6 +100,16 @@ impl FromStr for MessageId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_says_when_it_was_made_and_a_derived_one_does_not() {
+        let made = Timestamp::from_millis(1_770_000_000_123);
+        assert_eq!(MessageId::new(made).made_at(), Some(made));
+        assert_eq!(
+            MessageId::new(made).emitted("lms.enrol", 0, 0).made_at(),
+            None
+        );
+    }
 
     #[test]
     fn a_rerun_emits_the_same_id_and_a_replay_another() {

@@ -3,10 +3,15 @@
 //! Labels are bounded: types that are known, handlers, routes (patterns), plugins. Never an id.
 
 mod load;
+mod plugin;
+mod step;
 
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+pub use plugin::{Measure, PluginMeter};
+pub use step::StepMeter;
 
 pub use load::{HandlerLoad, JournalLoad, handler_breaker, handler_load, journal_load};
 
@@ -224,6 +229,7 @@ fn describe() {
     metrics::describe_counter!(DELIVERIES, "Attempts of deliveries by handler and outcome.");
     metrics::describe_histogram!(DELIVERY_SECONDS, "Duration of an attempt.");
     load::describe();
+    step::describe();
     metrics::describe_counter!(
         HTTP_REQUESTS,
         "Requests by route, method and class of status."
@@ -240,10 +246,10 @@ fn describe() {
 /// The only place that touches the facade's macros.
 #[expect(
     clippy::disallowed_macros,
-    reason = "names come from the constants above"
+    reason = "names come from the constants above, or from plugins, which are bounded in `plugin`"
 )]
 mod raw {
-    use metrics::Label;
+    use metrics::{Counter, Gauge, Histogram, Label};
 
     type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
 
@@ -261,6 +267,29 @@ mod raw {
     )]
     pub(super) fn set<const N: usize>(name: &'static str, labels: Labels<'_, N>, value: u64) {
         metrics::gauge!(name, owned(labels)).set(value as f64);
+    }
+
+    pub(super) fn counter<const N: usize>(name: &'static str, labels: Labels<'_, N>) -> Counter {
+        metrics::counter!(name, owned(labels))
+    }
+
+    pub(super) fn histogram<const N: usize>(
+        name: &'static str,
+        labels: Labels<'_, N>,
+    ) -> Histogram {
+        metrics::histogram!(name, owned(labels))
+    }
+
+    pub(super) fn named_counter(name: String, labels: Vec<Label>) -> Counter {
+        metrics::counter!(name, labels)
+    }
+
+    pub(super) fn named_gauge(name: String, labels: Vec<Label>) -> Gauge {
+        metrics::gauge!(name, labels)
+    }
+
+    pub(super) fn named_histogram(name: String, labels: Vec<Label>) -> Histogram {
+        metrics::histogram!(name, labels)
     }
 
     fn owned<const N: usize>(labels: Labels<'_, N>) -> Vec<Label> {

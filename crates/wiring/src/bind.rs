@@ -1,14 +1,16 @@
 //! Handlers bound to types, routes bound to paths.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coordinator_abi::Manifest;
 use coordinator_abi::manifest::Access;
-use coordinator_config::{Dispatch, HandlerWiring};
+use coordinator_config::{self as config, Dispatch, HandlerWiring};
 use coordinator_message::MessageType;
 
 use crate::bound;
 use crate::finding::{Finding, Severity};
+use crate::pipelines::{BoundPipeline, Steps};
+use crate::surface::{BoundCheck, BoundCommand, BoundFlag, BoundSchedule};
 use crate::terms::HandlerTerms;
 use crate::types::Types;
 
@@ -32,6 +34,26 @@ pub struct Wiring {
     pub handlers: Vec<BoundHandler>,
     /// Every route.
     pub routes: Vec<BoundRoute>,
+    /// Every pipeline that is on.
+    pub pipelines: Vec<BoundPipeline>,
+    /// Every schedule of a plugin that is on. Those of the configuration publish messages, and are not here.
+    pub schedules: Vec<BoundSchedule>,
+    /// Every command.
+    pub commands: Vec<BoundCommand>,
+    /// Every check of a plugin.
+    pub checks: Vec<BoundCheck>,
+    /// Every flag.
+    pub flags: Vec<BoundFlag>,
+}
+
+/// What runs a handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HandlerKind {
+    /// Messages of a type.
+    #[default]
+    Message,
+    /// Ticks of a schedule of its plugin, which are messages too.
+    Schedule,
 }
 
 /// A handler and what it takes.
@@ -41,14 +63,18 @@ pub struct BoundHandler {
     pub id: String,
     /// Instance name.
     pub instance: String,
-    /// Its number in the manifest.
+    /// What runs it.
+    pub kind: HandlerKind,
+    /// Its number among those of its kind in the manifest.
     pub index: u32,
     /// What it does.
     pub doc: String,
-    /// The type it takes.
+    /// The type it takes, as its author says.
     pub ty: MessageType,
-    /// The lane that messages of this type are in.
-    pub lane: String,
+    /// The types that it is bound to: its own, unless an operator says otherwise.
+    pub types: Vec<MessageType>,
+    /// The lanes that messages of these types are in.
+    pub lanes: BTreeSet<String>,
     /// How it is run.
     pub terms: HandlerTerms,
 }
@@ -77,29 +103,45 @@ pub struct BoundRoute {
 }
 
 impl Wiring {
-    /// Binds everything, or says everything that is wrong.
+    /// Binds everything, or says everything that is wrong. `away` are the instances whose files are not loaded: what the
+    /// operator says of them is kept for when they are.
     ///
     /// # Errors
     ///
     /// All findings, when one of them is an error. Warnings alone come back beside the wiring.
     pub fn build(
         installed: &[Installed<'_>],
+        away: &[&str],
         defaults: &Dispatch,
-        overrides: &BTreeMap<String, HandlerWiring>,
+        operator: &config::Wiring,
     ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let mut findings = Vec::new();
         let mut wiring = Self::default();
+        let mut overrides = operator.handlers.clone();
+        overrides.retain(|id, _| !away.contains(&id.split('.').next().unwrap_or_default()));
         for plugin in installed {
             for message in &plugin.manifest.messages {
                 wiring.types.add(plugin.name, message, &mut findings);
             }
-            wiring.bind_handlers(plugin, defaults, overrides, &mut findings);
+            wiring.bind_handlers(plugin, defaults, &overrides, &mut findings);
+            wiring.bind_schedules(plugin, defaults, &overrides, &mut findings);
             wiring.bind_routes(plugin);
+            wiring.bind_surface(plugin);
+        }
+        wiring.rebind(&overrides, &mut findings);
+        let steps = Steps { installed, away };
+        let on = operator.pipelines.iter().filter(|(_, it)| it.enabled);
+        for (name, pipeline) in on {
+            let bound = steps.bind(name, pipeline, &mut findings);
+            wiring.pipelines.push(bound);
         }
         wiring.check_routes(&mut findings);
-        wiring.check_order(overrides, &mut findings);
+        wiring.check_order(&overrides, &mut findings);
         wiring.check_types(&mut findings);
-        wiring.check_overrides(installed, overrides, &mut findings);
+        wiring.check_schemas(&mut findings);
+        wiring.check_steps(installed, &mut findings);
+        wiring.check_times(&overrides, &mut findings);
+        wiring.check_overrides(installed, &overrides, &mut findings);
         if findings
             .iter()
             .any(|finding| finding.severity == Severity::Error)
@@ -138,10 +180,12 @@ impl Wiring {
             self.handlers.push(BoundHandler {
                 id,
                 instance: plugin.name.to_owned(),
+                kind: HandlerKind::Message,
                 index,
                 doc: handler.doc.clone(),
+                types: vec![ty.clone()],
+                lanes: BTreeSet::from([lane]),
                 ty,
-                lane,
                 terms,
             });
         }
@@ -174,7 +218,7 @@ impl Wiring {
             let key = (route.method.as_str(), shape(&route.path));
             if let Some(first) = seen.insert(key, route) {
                 findings.push(Finding {
-                    id: "duplicate-route",
+                    id: "duplicate-route".into(),
                     severity: Severity::Error,
                     subject: format!("{} {}", route.method, route.path),
                     message: format!("both `{}` and `{}` answer it", owner(first), owner(route)),
@@ -192,18 +236,17 @@ impl Wiring {
     ) {
         let handlers = |plugin: &Installed<'_>| {
             let name = plugin.name.to_owned();
-            plugin
-                .manifest
-                .handlers
-                .iter()
-                .map(move |handler| format!("{name}.{}", handler.name))
-                .collect::<Vec<_>>()
+            let manifest = plugin.manifest;
+            let schedules = manifest.schedules.iter().map(|schedule| &schedule.name);
+            let names = manifest.handlers.iter().map(|handler| &handler.name);
+            let ids = names.chain(schedules).map(|it| format!("{name}.{it}"));
+            ids.collect::<Vec<_>>()
         };
         let known: Vec<String> = installed.iter().flat_map(handlers).collect();
         for id in overrides.keys().filter(|id| !known.contains(id)) {
             let nearest = coordinator_config::nearest(id, known.iter().map(String::as_str));
             findings.push(Finding {
-                id: "unknown-handler",
+                id: "unknown-handler".into(),
                 severity: Severity::Error,
                 subject: format!("wiring.handlers.\"{id}\""),
                 message: "no loaded plugin has this handler".to_owned(),

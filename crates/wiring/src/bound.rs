@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use coordinator_config::{HandlerWiring, OnExhausted, Order};
 
+use crate::compare::compare;
 use crate::finding::{Finding, Severity};
 use crate::terms::UnknownTerm;
 use crate::{BoundHandler, Wiring};
 
 pub(crate) fn unknown_term(handler: &str, unknown: &UnknownTerm) -> Finding {
     Finding {
-        id: "unknown-term",
+        id: "unknown-term".into(),
         severity: Severity::Error,
         subject: handler.to_owned(),
         message: unknown.to_string(),
@@ -35,7 +36,7 @@ impl Wiring {
             let known = self.types.get(&handler.ty);
             if order == Order::Key && known.is_some_and(|known| known.key.is_none()) {
                 findings.push(Finding {
-                    id: "order-without-key",
+                    id: "order-without-key".into(),
                     severity: Severity::Warning,
                     subject: handler.id.clone(),
                     message: format!(
@@ -48,12 +49,50 @@ impl Wiring {
         }
     }
 
+    /// Who takes a type must accept what those allow who only publish it.
+    pub(crate) fn check_schemas(&self, findings: &mut Vec<Finding>) {
+        for (ty, known) in self.types.iter() {
+            let takes = |instance: &String| {
+                let mut handlers = self.handlers.iter();
+                handlers.any(|handler| handler.instance == *instance && handler.ty == *ty)
+            };
+            for (makers, made) in known.schemas() {
+                let Some(maker) = makers.iter().find(|instance| !takes(instance)) else {
+                    continue;
+                };
+                for (takers, taken) in known.schemas() {
+                    let Some(taker) = takers.iter().find(|instance| takes(instance)) else {
+                        continue;
+                    };
+                    let compared = compare(made, taken);
+                    let subject = format!("{ty}: {maker} → {taker}");
+                    findings.extend(compared.misfits.iter().map(|misfit| Finding {
+                        id: "type-schema".into(),
+                        severity: Severity::Error,
+                        subject: subject.clone(),
+                        message: format!(
+                            "what `{maker}` publishes, `{taker}` does not take: {misfit}"
+                        ),
+                        hint: "declare the type once, in a crate that both plugins use".to_owned(),
+                    }));
+                    findings.extend(compared.unknown.iter().map(|at| Finding {
+                        id: "type-schema-unknown".into(),
+                        severity: Severity::Warning,
+                        subject: subject.clone(),
+                        message: format!("`{at}`: cannot compare the schemas there"),
+                        hint: "what does not fit is refused when it is published".to_owned(),
+                    }));
+                }
+            }
+        }
+    }
+
     /// Types that no handler takes: what is published of them is kept, and delivered to nobody.
     pub(crate) fn check_types(&self, findings: &mut Vec<Finding>) {
         for (ty, _) in self.types.iter() {
-            if !self.handlers.iter().any(|handler| handler.ty == *ty) {
+            if !self.handlers.iter().any(|it| it.types.contains(ty)) {
                 findings.push(Finding {
-                    id: "type-without-handler",
+                    id: "type-without-handler".into(),
                     severity: Severity::Warning,
                     subject: ty.to_string(),
                     message: "no handler takes it: what is published is kept and not delivered"
@@ -75,7 +114,7 @@ fn no_key_to_hold(handler: &BoundHandler, given_up: OnExhausted, operator: bool)
         handler.id.clone()
     };
     Finding {
-        id: "exhausted-without-order",
+        id: "exhausted-without-order".into(),
         severity: Severity::Error,
         subject,
         message: format!(

@@ -1,5 +1,6 @@
 //! What is wrong with a wiring, all at once.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -7,8 +8,8 @@ use serde::Serialize;
 /// One thing that is wrong, or odd.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Stable name of the check, such as `duplicate-route`.
-    pub id: &'static str,
+    /// Stable name of the check, such as `duplicate-route`; of a plugin's own check what its author calls it.
+    pub id: Cow<'static, str>,
     /// Does it stop the start?
     pub severity: Severity,
     /// What it is about, such as `lms.enrol`.
@@ -23,6 +24,8 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
+    /// To be known.
+    Info,
     /// Works, but look at it.
     Warning,
     /// Does not work: the host does not start with it.
@@ -32,6 +35,7 @@ pub enum Severity {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
+            Severity::Info => "info",
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
@@ -42,6 +46,10 @@ impl fmt::Display for Finding {
             hint,
             ..
         } = self;
-        write!(f, "{severity}[{id}] {subject}: {message}\n  ({hint})")
+        write!(f, "{severity}[{id}] {subject}: {message}")?;
+        if hint.is_empty() {
+            return Ok(());
+        }
+        write!(f, "\n  ({hint})")
     }
 }

@@ -6,15 +6,24 @@
 
 mod bind;
 mod bound;
+mod compare;
 mod finding;
+mod graph;
+mod pipelines;
+mod rebind;
 mod settings;
+mod surface;
 mod terms;
 mod types;
 
-pub use coordinator_config::{OnExhausted, Order, Rate};
+pub use coordinator_config::{OnExhausted, Order, Partial, Rate};
 
-pub use bind::{BoundHandler, BoundRoute, Installed, Wiring};
+pub use bind::{BoundHandler, BoundRoute, HandlerKind, Installed, Wiring};
+pub use compare::{Comparison, Misfit, compare};
 pub use finding::{Finding, Severity};
+pub use graph::{Edge, EdgeKind, Graph, Node, NodeKind};
+pub use pipelines::{BoundPipeline, BoundStage, BoundStep, InputMismatch};
 pub use settings::{SettingProblem, check_settings};
+pub use surface::{BoundCheck, BoundCommand, BoundFlag, BoundSchedule};
 pub use terms::{BreakerTerms, HandlerTerms, UnknownTerm};
 pub use types::{KnownType, SchemaMismatch, Types, ValidateError};

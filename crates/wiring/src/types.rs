@@ -1,5 +1,6 @@
 //! Message types with their schemas, of every plugin that knows them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use coordinator_abi::manifest;
@@ -108,9 +109,9 @@ impl Types {
         message: &manifest::Message,
         findings: &mut Vec<Finding>,
     ) {
-        let mut refuse = |id, text: String, hint: &str| {
+        let mut refuse = |id: &'static str, text: String, hint: &str| {
             findings.push(Finding {
-                id,
+                id: Cow::Borrowed(id),
                 severity: Severity::Error,
                 subject: format!("{instance}: {}", message.ty),
                 message: text,

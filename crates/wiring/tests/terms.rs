@@ -1,11 +1,10 @@
 //! Terms of handlers: who says them, who wins, and what makes no sense.
 #![expect(clippy::unwrap_used, reason = "what surprises a test fails it")]
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coordinator_abi::Manifest;
-use coordinator_config::{Config, HandlerWiring, Sources};
+use coordinator_config::{Config, Sources};
 use coordinator_wiring::{Finding, HandlerTerms, Installed, OnExhausted, Order, Wiring};
 use serde_json::{Value, json};
 
@@ -47,8 +46,7 @@ fn build(manifest: &Manifest, config: &Config) -> Result<(Wiring, Vec<Finding>),
         mount: "/lms",
         manifest,
     };
-    let handlers: &BTreeMap<String, HandlerWiring> = &config.wiring.handlers;
-    Wiring::build(&[installed], &config.dispatch, handlers)
+    Wiring::build(&[installed], &[], &config.dispatch, &config.wiring)
 }
 
 fn terms(author: Value, settings: &[(&str, &str)]) -> HandlerTerms {
@@ -107,7 +105,7 @@ fn the_author_comes_before_the_host_and_the_operator_before_both() {
 fn a_handler_knows_the_lane_of_its_type() {
     let manifest = manifest(json!({}), None);
     let (wiring, findings) = build(&manifest, &operator(&[])).unwrap();
-    assert_eq!(wiring.handlers[0].lane, "orders");
+    assert!(wiring.handlers[0].lanes.contains("orders"));
     assert_eq!(findings, []);
 }
 
@@ -141,7 +139,7 @@ fn order_of_messages_without_a_key_and_types_that_nobody_handles_are_warned_of()
     assert_eq!(findings[0].id, "order-without-key");
     let (_, findings) = build(&manifest, &operator(&[("ENABLED", "false")])).unwrap();
     assert_eq!(
-        (findings[0].id, findings[0].subject.as_str()),
+        (&*findings[0].id, findings[0].subject.as_str()),
         ("type-without-handler", PAID)
     );
 }

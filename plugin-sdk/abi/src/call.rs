@@ -233,15 +233,7 @@ impl HttpMeta {
         let mut fields = Fields::new(meta);
         let method = fields.next_str()?.to_owned();
         let url = fields.next_str()?.to_owned();
-        let timeout_ms = match fields.next_opt()? {
-            Some(bytes) => Some(
-                bytes
-                    .try_into()
-                    .map(u64::from_le_bytes)
-                    .map_err(|_| Malformed)?,
-            ),
-            None => None,
-        };
+        let timeout_ms = fields.next_opt_u64()?;
         let mut headers = Vec::new();
         while !fields.is_empty() {
             headers.push((fields.next_str()?.to_owned(), fields.next_bytes()?.to_vec()));
@@ -354,6 +346,20 @@ pub struct RouteFailure {
     /// For the log: the error, then its causes.
     #[serde(default)]
     pub chain: Vec<String>,
+}
+
+/// One thing that a check found. `body` of its answer is a JSON list of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Stable id within the plugin, such as `lms.token.expires`.
+    pub id: String,
+    /// `error`, `warning` or `info`; anything else means `error`.
+    pub severity: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// As JSON bytes.

@@ -58,6 +58,12 @@ impl FieldsWriter {
         self.put(number.to_le_bytes())
     }
 
+    /// The bytes, of this side only: for a call that borrows them.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<u8> {
+        self.0
+    }
+
     /// The bytes.
     #[must_use]
     pub fn finish(self) -> SharedBytes {
@@ -66,7 +72,7 @@ impl FieldsWriter {
 }
 
 /// Reads fields in the order they were written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -138,6 +144,22 @@ impl<'a> Fields<'a> {
             .try_into()
             .map(u64::from_le_bytes)
             .map_err(|_| Malformed)
+    }
+
+    /// The next field as a number; `None` if it is absent.
+    ///
+    /// # Errors
+    ///
+    /// If it is not eight bytes, or the bytes end too early.
+    pub fn next_opt_u64(&mut self) -> Result<Option<u64>, Malformed> {
+        self.next_opt()?
+            .map(|bytes| {
+                bytes
+                    .try_into()
+                    .map(u64::from_le_bytes)
+                    .map_err(|_| Malformed)
+            })
+            .transpose()
     }
 }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use abi_stable::StableAbi;
 use abi_stable::prefix_type::{PrefixTypeTrait, WithMetadata};
-use abi_stable::std_types::ROption;
+use abi_stable::std_types::{ROption, RSlice};
 
-use crate::code::outcome;
+use crate::code::{outcome, tell};
 use crate::log::{Log, LogTableRef};
 use crate::opaque::Opaque;
-use crate::{Outcome, RawFuture, SharedBytes};
+use crate::{Code, Outcome, RawFuture, SharedBytes};
 
 /// The host's functions. Append-only: a plugin may be older than its host, and newer.
 ///
@@ -32,6 +32,10 @@ pub struct HostTable {
     /// Where logs go; absent where the plugin shares the host's subscriber (its own tests).
     #[sabi(last_prefix_field)]
     pub log: ROption<LogTableRef>,
+    /// Does what one of the [`ask`](crate::code::ask) codes names. Since 1.1: new services are new codes.
+    pub ask: unsafe extern "C" fn(&Opaque, Code, SharedBytes, SharedBytes) -> RawFuture,
+    /// Takes, or answers at once, what one of the [`tell`](crate::code::tell) codes names. Since 1.1.
+    pub tell: unsafe extern "C" fn(&Opaque, Code, RSlice<'_, u8>) -> u64,
 }
 
 /// What a host implements: the object behind one call.
@@ -50,19 +54,38 @@ pub trait Lend: Send + Sync + 'static {
 
     /// Milliseconds since the epoch.
     fn now(&self) -> i64;
+
+    /// Does what `what` names ([`ask`](crate::code::ask)).
+    fn ask(self: Arc<Self>, what: Code, meta: SharedBytes, body: SharedBytes) -> RawFuture {
+        let _ = (meta, body);
+        RawFuture::ready(unsupported(what))
+    }
+
+    /// Takes, or answers at once, what `what` names ([`tell`](crate::code::tell)). Never waits.
+    fn tell(&self, what: Code, input: &[u8]) -> u64 {
+        let _ = (what, input);
+        tell::UNKNOWN
+    }
 }
 
 /// The functions of [`HostTable`] for one kind of lent object.
 struct Functions<H>(PhantomData<H>);
 
 impl<H: Lend> Functions<H> {
-    const TABLE: &'static WithMetadata<HostTable> = &WithMetadata::new(HostTable {
-        publish: Self::publish,
-        http: Self::http,
-        sleep: Self::sleep,
-        now: Self::now,
-        log: ROption::RNone,
-    });
+    const SILENT: &'static WithMetadata<HostTable> =
+        &WithMetadata::new(Self::table(ROption::RNone));
+
+    const fn table(log: ROption<LogTableRef>) -> HostTable {
+        HostTable {
+            publish: Self::publish,
+            http: Self::http,
+            sleep: Self::sleep,
+            now: Self::now,
+            log,
+            ask: Self::ask,
+            tell: Self::tell,
+        }
+    }
 
     /// # Safety
     ///
@@ -99,23 +122,31 @@ impl<H: Lend> Functions<H> {
         let object = unsafe { Self::object(lent) };
         crate::panic::catch(|| object.now()).unwrap_or_default()
     }
+
+    unsafe extern "C" fn ask(
+        lent: &Opaque,
+        what: Code,
+        meta: SharedBytes,
+        body: SharedBytes,
+    ) -> RawFuture {
+        // SAFETY: the table's own condition.
+        let object = unsafe { Self::object(lent) };
+        Self::guarded(|| object.ask(what, meta, body))
+    }
+
+    unsafe extern "C" fn tell(lent: &Opaque, what: Code, input: RSlice<'_, u8>) -> u64 {
+        // SAFETY: the table's own condition.
+        let object = unsafe { Self::object(lent) };
+        crate::panic::catch(|| object.tell(what, input.as_slice())).unwrap_or(tell::UNKNOWN)
+    }
 }
 
 /// The table for lent objects of `H`. One is made for each plugin instance and lives as long as the process,
 /// as do the plugins.
 pub(crate) fn table<H: Lend>() -> HostTableRef {
     match H::LOG {
-        None => HostTableRef(Functions::<H>::TABLE.static_as_prefix()),
-        Some(log) => {
-            let table = HostTable {
-                publish: Functions::<H>::publish,
-                http: Functions::<H>::http,
-                sleep: Functions::<H>::sleep,
-                now: Functions::<H>::now,
-                log: ROption::RSome(log()),
-            };
-            table.leak_into_prefix()
-        }
+        None => HostTableRef(Functions::<H>::SILENT.static_as_prefix()),
+        Some(log) => Functions::<H>::table(ROption::RSome(log())).leak_into_prefix(),
     }
 }
 
@@ -175,11 +206,41 @@ impl Lent {
         // SAFETY: `self` was made of an object that was lent together with this table.
         unsafe { (self.table.now())(&self.object) }
     }
+
+    /// Asks for what one of the [`ask`](crate::code::ask) codes names. A host of ABI 1.0 has no such function: the
+    /// answer is `UNSUPPORTED` and says so.
+    pub fn ask(&self, what: Code, meta: SharedBytes, body: SharedBytes) -> RawFuture {
+        match self.table.ask() {
+            // SAFETY: `self` was made of an object that was lent together with this table.
+            Some(ask) => unsafe { ask(&self.object, what, meta, body) },
+            None => RawFuture::ready(older()),
+        }
+    }
+
+    /// Tells what one of the [`tell`](crate::code::tell) codes names. A host of ABI 1.0 knows nothing of it.
+    #[must_use]
+    pub fn tell(&self, what: Code, input: &[u8]) -> u64 {
+        match self.table.tell() {
+            // SAFETY: `self` was made of an object that was lent together with this table.
+            Some(tell) => unsafe { tell(&self.object, what, RSlice::from_slice(input)) },
+            None => tell::UNKNOWN,
+        }
+    }
 }
 
-/// What a host function answers when it cannot be called.
+/// What a host answers to a service that it does not know: the plugin is newer.
 #[must_use]
-pub fn unsupported(what: &str) -> Outcome {
-    let failure = crate::call::FailureMeta::new(format!("this host does not lend `{what}`"));
+pub fn unsupported(what: Code) -> Outcome {
+    let text = format!("this host does not know service {}", what.0);
+    refused(text, "upgrade the host")
+}
+
+fn older() -> Outcome {
+    let text = "the host is older than this plugin: it speaks plugin ABI 1.0, and this needs 1.1";
+    refused(text.to_owned(), "upgrade the host")
+}
+
+fn refused(text: String, hint: &str) -> Outcome {
+    let failure = crate::call::FailureMeta::new(format!("{text} ({hint})"));
     Outcome::with_meta(outcome::UNSUPPORTED, failure.encode())
 }

@@ -9,6 +9,7 @@
     reason = "this room is the boundary; every block states why it is sound"
 )]
 
+pub mod ask;
 pub mod call;
 pub mod code;
 pub mod fields;
@@ -23,6 +24,7 @@ pub mod panic;
 pub mod plugin;
 pub mod route_view;
 pub mod shared_bytes;
+pub mod step;
 mod waker;
 
 pub use abi_stable;
@@ -41,4 +43,6 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// ABI major: a host refuses a plugin of another one.
 pub const ABI_MAJOR: u16 = 1;
 /// ABI minor: only appends to the tables. A host takes plugins of any minor of its major.
-pub const ABI_MINOR: u16 = 0;
+pub const ABI_MINOR: u16 = 1;
+/// Both, as the section of a plugin's file says them.
+pub const ABI: &str = "1.1";

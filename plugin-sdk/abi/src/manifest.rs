@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A plugin's whole surface. Derived by the macros, never written by hand.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Plugin name.
     pub name: String,
@@ -24,6 +24,111 @@ pub struct Manifest {
     pub handlers: Vec<Handler>,
     /// Routes, in the order of their index.
     pub routes: Vec<Route>,
+    /// Steps of pipelines, in the order of their index. This and what follows: since ABI 1.1.
+    #[serde(default)]
+    pub steps: Vec<Step>,
+    /// Schedules, in the order of their index.
+    #[serde(default)]
+    pub schedules: Vec<Schedule>,
+    /// Commands, in the order of their index.
+    #[serde(default)]
+    pub commands: Vec<Command>,
+    /// Checks, in the order of their index.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+    /// Flags that it reads.
+    #[serde(default)]
+    pub flags: Vec<Flag>,
+    /// What it does beside them.
+    #[serde(default)]
+    pub hooks: Hooks,
+}
+
+/// One step of a pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Name; `instance.name` is how wiring names it.
+    pub name: String,
+    /// What it does.
+    pub doc: String,
+    /// The pipeline that it is made for.
+    pub pipeline: String,
+    /// JSON Schema of the value that it takes.
+    pub input: Value,
+    /// JSON Schema of the value that it makes.
+    pub output: Value,
+    /// Time for it, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// Something that is done again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Name.
+    pub name: String,
+    /// What it does.
+    pub doc: String,
+    /// Five fields, as cron has them, or six with seconds before them.
+    pub cron: String,
+    /// IANA time zone, if not UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Attempts before it is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+    /// First and longest backoff, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_ms: Option<(u64, u64)>,
+    /// Time for one attempt, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// Something that an operator runs by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// Name.
+    pub name: String,
+    /// What it does.
+    pub doc: String,
+    /// JSON Schema of its arguments, an object; null if it takes none.
+    #[serde(default)]
+    pub arguments: Value,
+    /// Time for it, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// Something that is looked at before the plugin serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Name.
+    pub name: String,
+    /// What it looks at.
+    pub doc: String,
+}
+
+/// A switch that operators turn while the plugin runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flag {
+    /// Name.
+    pub name: String,
+    /// What it switches.
+    pub doc: String,
+    /// Is it on unless an operator says otherwise?
+    pub default: bool,
+}
+
+/// What a plugin does when it is asked whether it is well, and when it ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hooks {
+    /// Does it say itself whether it is well?
+    #[serde(default)]
+    pub health: bool,
+    /// Has it something to finish?
+    #[serde(default)]
+    pub stop: bool,
 }
 
 /// One setting.

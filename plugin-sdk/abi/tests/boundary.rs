@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use coordinator_abi::call::FailureMeta;
-use coordinator_abi::code::outcome;
+use coordinator_abi::code::{outcome, tell};
 use coordinator_abi::log::LogTableRef;
 use coordinator_abi::plugin::{describe, table, unsupported};
 use coordinator_abi::{
@@ -21,6 +21,8 @@ const PANIC_IN_POLL: Code = Code(4);
 const FOREVER: Code = Code(5);
 const PANIC_IN_DROP: Code = Code(6);
 const YIELD_ONCE: Code = Code(7);
+const ASK: Code = Code(8);
+const TELL: Code = Code(9);
 
 static DROPPED: AtomicUsize = AtomicUsize::new(0);
 
@@ -58,6 +60,16 @@ impl Serve for Plugin {
                 }
             }),
             PUBLISH => RawFuture::new(async move { call.lent.publish(call.meta, call.body).await }),
+            ASK => RawFuture::new(async move {
+                call.lent.ask(Code(call.index), call.meta, call.body).await
+            }),
+            TELL => RawFuture::new(async move {
+                let told = call.lent.tell(Code(call.index), &call.body);
+                Outcome {
+                    body: told.to_string().into(),
+                    ..Outcome::ok()
+                }
+            }),
             PANIC_BEFORE => panic!("before the future"),
             PANIC_IN_POLL => RawFuture::new(async move { panic!("in the poll of {}", call.index) }),
             FOREVER => RawFuture::new(async {
@@ -113,6 +125,25 @@ impl Lend for Port {
     fn now(&self) -> i64 {
         7
     }
+
+    fn ask(self: Arc<Self>, what: Code, meta: SharedBytes, body: SharedBytes) -> RawFuture {
+        match what {
+            Code(3) => RawFuture::ready(Outcome {
+                meta,
+                body,
+                ..Outcome::ok()
+            }),
+            other => RawFuture::ready(coordinator_abi::host::unsupported(other)),
+        }
+    }
+
+    fn tell(&self, what: Code, input: &[u8]) -> u64 {
+        match what {
+            Code(3) => input.len() as u64,
+            Code(4) => panic!("the host's own bug"),
+            _ => tell::UNKNOWN,
+        }
+    }
 }
 
 struct Unpark(std::thread::Thread);
@@ -133,10 +164,14 @@ fn block_on(mut future: RawFuture) -> Outcome {
 }
 
 fn call(op: Code) -> Outcome {
+    call_at(op, 3)
+}
+
+fn call_at(op: Code, index: u32) -> Outcome {
     let instance = Instance::<Port>::open(table::<Plugin>());
     block_on(instance.call(
         op,
-        3,
+        index,
         Arc::default(),
         SharedBytes::new(),
         SharedBytes::from_static(b"hello"),
@@ -218,4 +253,22 @@ fn dropping_a_call_cancels_it_even_if_its_drop_panics() {
 #[test]
 fn an_unknown_operation_is_refused() {
     assert_eq!(call(Code(99)).code, outcome::UNSUPPORTED);
+}
+
+#[test]
+fn a_plugin_asks_its_host_and_is_told_what_the_host_does_not_know() {
+    let answer = call_at(ASK, 3);
+    assert!(answer.is_ok());
+    assert_eq!(&*answer.body, b"hello");
+    let refused = call_at(ASK, 999);
+    assert_eq!(refused.code, outcome::UNSUPPORTED);
+    assert!(FailureMeta::of(&refused).chain[0].contains("service 999"));
+}
+
+#[test]
+fn what_a_plugin_tells_is_answered_at_once_and_a_panic_is_unknown() {
+    assert_eq!(&*call_at(TELL, 3).body, b"5");
+    let unknown = tell::UNKNOWN.to_string();
+    assert_eq!(&*call_at(TELL, 4).body, unknown.as_bytes());
+    assert_eq!(&*call_at(TELL, 5).body, unknown.as_bytes());
 }

@@ -47,7 +47,7 @@ fn the_header_keeps_the_rest_within_its_major() {
 }
 
 #[test]
-fn tables_keep_the_order_of_minor_zero() {
+fn tables_keep_their_order_and_grow_at_their_end() {
     assert_eq!(offset_of!(PluginTable, describe), 0);
     assert_eq!(offset_of!(PluginTable, open), 8);
     assert_eq!(offset_of!(PluginTable, call), 16);
@@ -58,6 +58,10 @@ fn tables_keep_the_order_of_minor_zero() {
     assert_eq!(offset_of!(HostTable, sleep), 16);
     assert_eq!(offset_of!(HostTable, now), 24);
     assert_eq!(offset_of!(HostTable, log), 32);
+
+    // Minor one.
+    assert_eq!(offset_of!(HostTable, ask), 48);
+    assert_eq!(offset_of!(HostTable, tell), 56);
 
     let log = [
         offset_of!(LogTable, max_level),
@@ -74,11 +78,68 @@ fn tables_keep_the_order_of_minor_zero() {
     assert_eq!(log, [0, 8, 16, 24, 32, 40, 48, 56, 64, 72]);
 }
 
+/// The entries of the tables that cross, as each minor was released: plugin, host, log. A minor is added, never changed.
+const MINORS: [[&[&str]; 3]; 2] = [
+    [
+        &["describe", "open", "call", "refresh_logs"],
+        &["publish", "http", "sleep", "now", "log"],
+        &LOG,
+    ],
+    [
+        &["describe", "open", "call", "refresh_logs"],
+        &["publish", "http", "sleep", "now", "log", "ask", "tell"],
+        &LOG,
+    ],
+];
+const LOG: [&str; 10] = [
+    "max_level",
+    "register",
+    "enabled",
+    "event",
+    "new_span",
+    "record",
+    "enter",
+    "exit",
+    "clone_span",
+    "close",
+];
+
+/// In one line: of two minors, one has all tables at least as long. Had each a longer table than the other, the layouts
+/// would fit in neither direction.
 #[test]
-fn the_layout_that_travels_names_every_field_of_minor_zero() {
-    let layout = <PluginTable as PrefixTypeTrait>::PT_LAYOUT;
-    let fields: Vec<_> = layout.get_field_names().collect();
-    assert_eq!(fields, ["describe", "open", "call", "refresh_logs"]);
+fn each_minor_begins_with_the_one_before() {
+    for pair in MINORS.windows(2) {
+        for (before, after) in pair[0].iter().zip(&pair[1]) {
+            assert!(after.starts_with(before), "{before:?} and then {after:?}");
+        }
+        assert_ne!(pair[0], pair[1], "a minor appends something");
+    }
+    assert_eq!(MINORS.len(), usize::from(coordinator_abi::ABI_MINOR) + 1);
+}
+
+#[test]
+fn the_layouts_that_travel_are_those_of_the_newest_minor() {
+    let layouts = [
+        <PluginTable as PrefixTypeTrait>::PT_LAYOUT,
+        <HostTable as PrefixTypeTrait>::PT_LAYOUT,
+        <LogTable as PrefixTypeTrait>::PT_LAYOUT,
+    ];
+    let newest = MINORS.last().expect("there is one");
+    for (layout, names) in layouts.into_iter().zip(newest) {
+        let fields: Vec<_> = layout.get_field_names().collect();
+        assert_eq!(&fields[..], *names);
+    }
+}
+
+#[test]
+fn the_text_and_the_crate_name_the_same_abi() {
+    let numbers = format!(
+        "{}.{}",
+        coordinator_abi::ABI_MAJOR,
+        coordinator_abi::ABI_MINOR
+    );
+    assert_eq!(coordinator_abi::ABI, numbers);
+    assert_eq!(coordinator_abi::VERSION, format!("{numbers}.0"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt as _;
 use syn::{Attribute, Error, Ident, ImplItemFn, Result, Type};
 
 use crate::terms::Terms;
@@ -46,7 +47,7 @@ impl Handler {
             terms,
             ..
         } = self;
-        let name = function.to_string();
+        let name = function.unraw().to_string();
         let terms = terms.describe();
         quote! {
             ::coordinator_sdk::__private::manifest::Handler {
@@ -63,7 +64,7 @@ impl Handler {
         let message = &self.message;
         let head = format!(
             "{{\"handler\":{},\"type\":\"",
-            row::json_string(&self.function.to_string())
+            row::json_string(&self.function.unraw().to_string())
         );
         let tail = format!("\",\"doc\":{}}}\n", row::json_string(&self.doc));
         quote!(#head, <#message as ::coordinator_sdk::Message>::TYPE, #tail)

@@ -5,24 +5,32 @@
 //! Attribute macros and not derives, because they can add `#[serde(crate = …)]`: a plugin needs one dependency.
 #![forbid(unsafe_code)]
 
+mod check;
+mod command;
+mod cron;
 mod data;
 mod docs;
 mod duration;
+mod flags;
 mod handler;
 mod item;
 mod message;
+mod method;
+mod name;
 mod options;
 mod plugin;
 mod route;
 mod row;
+mod schedule;
 mod settings;
 mod signature;
+mod step;
 mod terms;
 
 use proc_macro::TokenStream;
 use syn::parse_macro_input;
 
-/// Turns an impl block into a plugin: its `#[route]`s, `#[handler]`s and `#[start]` become the plugin's surface.
+/// Turns an impl block into a plugin: its methods with an attribute of these become the plugin's surface.
 ///
 /// The type is the plugin's settings (see [`macro@settings`]), or a state that a `#[start]` function makes of them:
 ///
@@ -34,8 +42,18 @@ use syn::parse_macro_input;
 /// - `#[route(post, "/path", ACCESS)] async fn name(&self, ctx: &Context, request: R) -> Result<Response, RouteError>`
 ///   where `R` is `Request` or `Json<T>` (or is left out), ACCESS is `verify = SCHEME(setting, key = literal)`,
 ///   `auth = public` or `auth = key("scope")`, and the option `body_limit = "64KiB"` may follow
+/// - `#[step("org.example.pipeline.v1", timeout = "2s")] async fn name(&self, ctx: &Context, value: In) ->
+///   Result<Flow<Out>, StepError>`
+/// - `#[schedule("0 3 * * *", zone = "Europe/Berlin")] async fn name(&self, ctx: &Context) -> Result<(), HandlerError>`,
+///   with the options `max_attempts`, `backoff` and `timeout` of a handler
+/// - `#[command] async fn name(&self, ctx: &Context, arguments: A) -> Result<O, CommandError>`, where `A` is `#[data]` (or
+///   is left out) and `O` is `String`, `Json<T>` or `()`; `#[command(timeout = "10m")]`
+/// - `#[check] async fn name(&self, ctx: &Context) -> Vec<Finding>`
+/// - `#[health] async fn health(&self, ctx: &Context) -> Result<(), HealthError>`
+/// - `#[stop] async fn stop(&self, ctx: &Context)`
 ///
-/// Every route and handler needs a doc comment: operators read it.
+/// `#[plugin(tokio)]` polls all of them inside of a tokio runtime of the instance's own; it needs the feature `tokio`.
+/// Everything that the manifest names needs a doc comment: operators read it.
 #[proc_macro_attribute]
 pub fn plugin(options: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as syn::Item);
@@ -62,6 +80,18 @@ pub fn message(options: TokenStream, item: TokenStream) -> TokenStream {
 pub fn data(options: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as syn::Item);
     data::expand(options.into(), item)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Declares flags: switches that operators turn while the plugin runs. Each field is a `bool` with a doc comment, off
+/// unless `#[flag(default = true)]` says otherwise, and becomes a constant: field `new_checkout` of `Switches` is read as
+/// `ctx.flag(Switches::NEW_CHECKOUT)`.
+#[proc_macro_attribute]
+pub fn flags(options: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as syn::Item);
+    item::structure(item, "flags")
+        .and_then(|item| flags::expand(options.into(), &item))
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

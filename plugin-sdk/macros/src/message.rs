@@ -2,12 +2,13 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt as _;
 use syn::meta::ParseNestedMeta;
 use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned as _;
 use syn::{Error, Field, Ident, ItemStruct, LitStr, Result, Token};
 
-use crate::{data, docs, options, row};
+use crate::{data, docs, name, options, row};
 
 struct Options {
     ty: LitStr,
@@ -24,7 +25,7 @@ pub(crate) fn expand(tokens: TokenStream, item: ItemStruct) -> Result<TokenStrea
         return Err(Error::new(name.span(), text));
     }
     let options = parse.parse2(tokens)?;
-    check_type(&options.ty)?;
+    name::check(&options.ty, "message type", "org.example.thing.happened.v1")?;
     let doc = docs::summary(&item.attrs);
     if doc.is_empty() {
         let text = format!("message `{name}` needs a doc comment: operators read it");
@@ -114,30 +115,6 @@ fn parse(input: ParseStream<'_>) -> Result<Options> {
     Ok(options)
 }
 
-fn check_type(literal: &LitStr) -> Result<()> {
-    let text = literal.value();
-    let segments: Vec<&str> = text.split('.').collect();
-    let version = segments.last().and_then(|last| last.strip_prefix('v'));
-    if !version.is_some_and(|v| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit())) {
-        return Err(Error::new(
-            literal.span(),
-            "a message type ends with its version, such as `.v1`",
-        ));
-    }
-    let fits = |segment: &&str| {
-        !segment.is_empty()
-            && segment
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
-    };
-    if segments.len() < 3 || text.len() > 200 || !segments.iter().all(fits) {
-        let text =
-            "a message type is reverse-DNS in lower case, such as `org.example.thing.happened.v1`";
-        return Err(Error::new(literal.span(), text));
-    }
-    Ok(())
-}
-
 fn key_function(item: &ItemStruct, key: Option<&LitStr>) -> Result<TokenStream> {
     let Some(key) = key else {
         return Ok(TokenStream::new());
@@ -165,5 +142,5 @@ fn key_function(item: &ItemStruct, key: Option<&LitStr>) -> Result<TokenStream> 
 }
 
 fn field_name(field: &Field) -> Option<String> {
-    field.ident.as_ref().map(ToString::to_string)
+    field.ident.as_ref().map(|name| name.unraw().to_string())
 }

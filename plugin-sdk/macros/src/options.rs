@@ -22,16 +22,37 @@ pub(crate) fn unknown_text(found: &str, what: &str, known: &[&str]) -> String {
             format!("{} or `{last}`", rest.join(", "))
         }
     };
-    let nearest = known
-        .iter()
-        .map(|name| (distance(found, name), *name))
-        .min();
+    // `timezone` means `zone`, however near `timeout` is.
+    let part = |name: &&&str| found.contains(**name) || (found.len() > 2 && name.contains(found));
+    let nearest = match known.iter().find(part) {
+        Some(name) => Some((0, *name)),
+        None => known
+            .iter()
+            .map(|name| (distance(found, name), *name))
+            .min(),
+    };
     match nearest {
         Some((far, name)) if far <= 1 + found.len() / 2 => {
             format!("unknown {what} `{found}`: expected {expected} (did you mean `{name}`?)")
         }
         _ => format!("unknown {what} `{found}`: expected {expected}"),
     }
+}
+
+/// The one of `known` that `found` is almost.
+pub(crate) fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+    // `timezone` means `zone`, however near `timeout` is.
+    let part = |name: &&&str| found.contains(**name) || (found.len() > 2 && name.contains(found));
+    let nearest = match known.iter().find(part) {
+        Some(name) => Some((0, *name)),
+        None => known
+            .iter()
+            .map(|name| (distance(found, name), *name))
+            .min(),
+    };
+    nearest
+        .filter(|(far, _)| *far <= 2 && *far < found.len() / 2)
+        .map(|(_, name)| name)
 }
 
 /// Levenshtein distance.

@@ -1,30 +1,54 @@
 //! `#[plugin]`: collects the surface of an impl block and exports it.
 
-use proc_macro2::TokenStream;
+mod write;
+
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
+use syn::spanned::Spanned as _;
 use syn::{Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Result, Type};
 
+use crate::check::{self, Check};
+use crate::command::Command;
 use crate::handler::Handler;
+use crate::options;
 use crate::route::Route;
+use crate::schedule::Schedule;
+use crate::step::Step;
+
+/// The attributes that `#[plugin]` reads on methods.
+const KINDS: [&str; 9] = [
+    "route", "handler", "step", "schedule", "command", "check", "start", "health", "stop",
+];
 
 /// What the impl block says.
+#[derive(Default)]
 struct Surface {
+    /// Where `tokio` stands in `#[plugin(tokio)]`.
+    tokio: Option<Span>,
     routes: Vec<Route>,
     handlers: Vec<Handler>,
+    steps: Vec<Step>,
+    schedules: Vec<Schedule>,
+    commands: Vec<Command>,
+    checks: Vec<Check>,
     start: Option<(Ident, Type)>,
+    health: Option<Ident>,
+    stop: Option<Ident>,
 }
 
-pub(crate) fn expand(options: TokenStream, mut item: ItemImpl) -> Result<TokenStream> {
-    if !options.is_empty() {
-        return Err(Error::new_spanned(options, "`#[plugin]` takes no options"));
-    }
+pub(crate) fn expand(tokens: TokenStream, mut item: ItemImpl) -> Result<TokenStream> {
+    let tokio = runtime(tokens)?;
     if let Some((_, path, _)) = &item.trait_ {
         return Err(Error::new_spanned(
             path,
             "`#[plugin]` goes on the plugin's own impl block, not on a trait's",
         ));
     }
-    let surface = Surface::take(&mut item)?;
+    let mut surface = Surface {
+        tokio,
+        ..Surface::default()
+    };
+    surface.take(&mut item)?;
     let plugin = (*item.self_ty).clone();
     let settings = surface
         .start
@@ -41,164 +65,115 @@ pub(crate) fn expand(options: TokenStream, mut item: ItemImpl) -> Result<TokenSt
     })
 }
 
+/// `#[plugin(tokio)]`: does it want a tokio runtime of its own?
+fn runtime(tokens: TokenStream) -> Result<Option<Span>> {
+    let mut tokio = None;
+    let each = syn::meta::parser(|meta| {
+        if !meta.path.is_ident("tokio") {
+            return Err(options::unknown(&meta, "plugin option", &["tokio"]));
+        }
+        tokio = Some(meta.path.span());
+        Ok(())
+    });
+    syn::parse::Parser::parse2(each, tokens)?;
+    Ok(tokio)
+}
+
 impl Surface {
-    /// Reads the attributes of the methods and takes them away.
-    fn take(item: &mut ItemImpl) -> Result<Self> {
-        let mut surface = Self {
-            routes: Vec::new(),
-            handlers: Vec::new(),
-            start: None,
-        };
+    /// Reads the attributes of the methods and takes them away. Every mistake is told, not the first alone.
+    fn take(&mut self, item: &mut ItemImpl) -> Result<()> {
         let mut errors: Option<Error> = None;
         for inner in &mut item.items {
             let ImplItem::Fn(function) = inner else {
                 continue;
             };
-            if let Err(error) = surface.read(function) {
+            if let Err(error) = self.read(function) {
                 match &mut errors {
                     Some(errors) => errors.combine(error),
                     None => errors = Some(error),
                 }
             }
         }
-        match errors {
-            Some(errors) => Err(errors),
-            None => Ok(surface),
-        }
+        errors.map_or(Ok(()), Err)
     }
 
     fn read(&mut self, function: &mut ImplItemFn) -> Result<()> {
-        let ours = |attribute: &Attribute| {
-            ["route", "handler", "start"]
-                .iter()
-                .any(|n| attribute.path().is_ident(n))
-        };
+        let ours = |attribute: &Attribute| KINDS.iter().any(|kind| attribute.path().is_ident(kind));
         let attributes: Vec<Attribute> =
             function.attrs.iter().filter(|a| ours(a)).cloned().collect();
         function.attrs.retain(|attribute| !ours(attribute));
         let attribute = match &attributes[..] {
-            [] => return Ok(()),
+            [] => return misspelt(&function.attrs),
             [attribute] => attribute,
             [_, second, ..] => {
-                let text = "a method is one of a handler, a route and the start";
+                let text = "a method is one of a route, a handler, a step, a schedule, a command, a check, the start, \
+                            the health and the stop";
                 return Err(Error::new_spanned(second, text));
             }
         };
-        if attribute.path().is_ident("route") {
-            self.routes.push(Route::read(attribute, function)?);
-        } else if attribute.path().is_ident("handler") {
-            self.handlers.push(Handler::read(attribute, function)?);
-        } else if self.start.replace(start(function)?).is_some() {
-            let text = "a plugin has one start function";
-            return Err(Error::new_spanned(attribute, text));
+        let kind = attribute.path().get_ident().map(ToString::to_string);
+        match kind.as_deref() {
+            Some("route") => self.routes.push(Route::read(attribute, function)?),
+            Some("handler") => self.handlers.push(Handler::read(attribute, function)?),
+            Some("step") => self.steps.push(Step::read(attribute, function)?),
+            Some("schedule") => self.schedules.push(Schedule::read(attribute, function)?),
+            Some("command") => self.commands.push(Command::read(attribute, function)?),
+            Some("check") => self.checks.push(Check::read(attribute, function)?),
+            Some("health") => {
+                let hook = check::hook(attribute, function, "health")?;
+                once(self.health.replace(hook), attribute, "health")?;
+            }
+            Some("stop") => {
+                let hook = check::hook(attribute, function, "stop")?;
+                once(self.stop.replace(hook), attribute, "stop")?;
+            }
+            _ => once(self.start.replace(start(function)?), attribute, "start")?,
         }
         Ok(())
     }
+}
 
-    fn implementation(&self, plugin: &Type, settings: &Type) -> TokenStream {
-        let handlers = self.handlers.iter().map(Handler::describe);
-        let routes = self.routes.iter().map(Route::describe);
-        let calls = self.calls();
-        let start = match &self.start {
-            Some((function, _)) => quote!(Self::#function(settings, ctx).await),
-            None => quote!(::core::result::Result::Ok(settings)),
+fn once<T>(before: Option<T>, attribute: &Attribute, kind: &str) -> Result<()> {
+    match before {
+        None => Ok(()),
+        Some(_) => {
+            let text = format!("a plugin has one {kind} function");
+            Err(Error::new_spanned(attribute, text))
+        }
+    }
+}
+
+/// An attribute that is almost one of ours: the compiler would only say that it does not know it.
+fn misspelt(attributes: &[Attribute]) -> Result<()> {
+    const OTHERS: [&str; 14] = [
+        "doc",
+        "cfg",
+        "cfg_attr",
+        "allow",
+        "expect",
+        "warn",
+        "deny",
+        "forbid",
+        "must_use",
+        "inline",
+        "cold",
+        "track_caller",
+        "deprecated",
+        "instrument",
+    ];
+    for attribute in attributes {
+        let Some(found) = attribute.path().get_ident().map(ToString::to_string) else {
+            continue;
         };
-        quote! {
-            impl ::coordinator_sdk::__private::Plugin for #plugin {
-                type Settings = #settings;
-                const IDENTITY: ::coordinator_sdk::__private::Identity = ::coordinator_sdk::__private::Identity {
-                    name: ::core::env!("CARGO_PKG_NAME"),
-                    version: ::core::env!("CARGO_PKG_VERSION"),
-                    sdk: ::coordinator_sdk::__private::SDK_VERSION,
-                    unwinds: ::core::cfg!(panic = "unwind"),
-                };
-                const DOC: &'static str = ::core::env!("CARGO_PKG_DESCRIPTION");
-
-                fn handlers() -> ::std::vec::Vec<::coordinator_sdk::__private::manifest::Handler> {
-                    ::std::vec![#(#handlers),*]
-                }
-
-                fn routes() -> ::std::vec::Vec<::coordinator_sdk::__private::manifest::Route> {
-                    ::std::vec![#(#routes),*]
-                }
-
-                #[allow(unused_variables, reason = "a plugin need not use everything that is lent")]
-                async fn start(
-                    settings: Self::Settings,
-                    ctx: &::coordinator_sdk::Context,
-                ) -> ::core::result::Result<Self, ::coordinator_sdk::StartError> {
-                    #start
-                }
-
-                #calls
-            }
+        if OTHERS.contains(&found.as_str()) {
+            continue;
+        }
+        if let Some(meant) = options::nearest(&found, &KINDS) {
+            let text = format!("unknown attribute `{found}` (did you mean `{meant}`?)");
+            return Err(Error::new_spanned(attribute.path(), text));
         }
     }
-
-    /// What runs a handler, and what runs a route, by their indices.
-    fn calls(&self) -> TokenStream {
-        let handler_arms = (0_u32..)
-            .zip(&self.handlers)
-            .map(|(index, handler)| handler.arm(index));
-        let route_arms = (0_u32..)
-            .zip(&self.routes)
-            .map(|(index, route)| route.arm(index));
-        quote! {
-            #[allow(unused_variables, reason = "a plugin may have no handlers")]
-            async fn handle(
-                &self,
-                index: u32,
-                ctx: &::coordinator_sdk::Context,
-                payload: &[u8],
-            ) -> ::core::result::Result<(), ::coordinator_sdk::HandlerError> {
-                match index {
-                    #(#handler_arms,)*
-                    other => ::core::result::Result::Err(::coordinator_sdk::__private::no_handler(other)),
-                }
-            }
-
-            #[allow(unused_variables, reason = "a plugin may have no routes")]
-            async fn route(
-                &self,
-                index: u32,
-                ctx: &::coordinator_sdk::Context,
-                request: ::coordinator_sdk::Request,
-            ) -> ::core::result::Result<::coordinator_sdk::Response, ::coordinator_sdk::RouteError> {
-                match index {
-                    #(#route_arms,)*
-                    other => ::core::result::Result::Err(::coordinator_sdk::__private::no_route(other)),
-                }
-            }
-        }
-    }
-
-    /// The ELF section's lines and the one exported symbol.
-    fn export(&self, plugin: &Type) -> TokenStream {
-        let handler_rows = self.handlers.iter().map(Handler::row);
-        let route_rows = self.routes.iter().map(Route::row).collect::<String>();
-        quote! {
-            const _: () = {
-                const PARTS: &[&str] = &[
-                    "{\"section\":1,\"name\":\"", ::core::env!("CARGO_PKG_NAME"),
-                    "\",\"version\":\"", ::core::env!("CARGO_PKG_VERSION"),
-                    "\",\"abi\":\"", ::coordinator_sdk::__private::ABI,
-                    "\",\"sdk\":\"", ::coordinator_sdk::__private::SDK_VERSION,
-                    "\",\"rustc\":\"", ::coordinator_sdk::__private::RUSTC,
-                    "\",\"target\":\"", ::coordinator_sdk::__private::TARGET,
-                    "\",\"panic\":\"", if ::core::cfg!(panic = "unwind") { "unwind" } else { "abort" },
-                    "\"}\n",
-                    <#plugin as ::coordinator_sdk::__private::Plugin>::SETTINGS_ROWS,
-                    #(#handler_rows,)*
-                    #route_rows,
-                ];
-                #[used]
-                #[unsafe(link_section = ".coordinator")]
-                static SECTION: [u8; ::coordinator_sdk::__private::section::len(PARTS)] =
-                    ::coordinator_sdk::__private::section::concat(PARTS);
-                ::coordinator_sdk::__private::export_plugin!(#plugin);
-            };
-        }
-    }
+    Ok(())
 }
 
 /// The name of the `#[start]` function, and the type of the settings that it takes.

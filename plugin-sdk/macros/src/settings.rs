@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
+use syn::ext::IdentExt;
 use syn::{Error, Expr, Field, Fields, GenericArgument, ItemStruct, PathArguments, Result, Type};
 
 use crate::{docs, options, row};
@@ -56,11 +57,9 @@ struct Setting {
 impl Setting {
     /// Reads the field and takes its `#[setting(…)]` away.
     fn read(field: &mut Field) -> Result<Self> {
-        let name = field
-            .ident
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        // `r#type` is the setting `type`.
+        let name = field.ident.as_ref().map(IdentExt::unraw);
+        let name = name.map(|name| name.to_string()).unwrap_or_default();
         let doc = docs::summary(&field.attrs);
         if doc.is_empty() {
             let text =

@@ -99,7 +99,8 @@ impl Terms {
     }
 }
 
-fn positive(literal: &LitInt) -> Result<u32> {
+/// A whole number above zero.
+pub(crate) fn positive(literal: &LitInt) -> Result<u32> {
     match literal.base10_parse::<u32>() {
         Ok(n) if n > 0 => Ok(n),
         _ => Err(Error::new(
@@ -120,7 +121,8 @@ fn word(literal: &LitStr, what: &str, known: &[&str]) -> Result<String> {
     }
 }
 
-fn option(value: Option<TokenStream>) -> TokenStream {
+/// An option's value, as an expression.
+pub(crate) fn option(value: Option<TokenStream>) -> TokenStream {
     match value {
         Some(value) => quote!(::core::option::Option::Some(#value)),
         None => quote!(::core::option::Option::None),

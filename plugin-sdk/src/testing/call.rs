@@ -4,6 +4,13 @@ use coordinator_abi::call::RouteMeta;
 use serde::Serialize;
 
 /// A request to a route, as after its signature was verified.
+///
+/// ```
+/// use coordinator_sdk::testing::Call;
+///
+/// let event = Call::post("/events").webhook_id("evt_1").json(&serde_json::json!({"kind": "paid"}));
+/// let page = Call::get("/orders/7?page=2").header("Accept-Language", "de");
+/// ```
 #[derive(Debug, Default)]
 pub struct Call {
     pub(super) meta: RouteMeta,

@@ -10,8 +10,9 @@ use coordinator_abi::call::{
 use coordinator_abi::code::outcome;
 use coordinator_abi::fields::Fields;
 use coordinator_abi::log::LogTableRef;
-use coordinator_abi::{Lend, Outcome, RawFuture, SharedBytes};
+use coordinator_abi::{Code, Lend, Outcome, RawFuture, SharedBytes};
 
+use super::asked::Services;
 use crate::Timestamp;
 
 /// One outbound call of the plugin.
@@ -32,12 +33,13 @@ pub struct Sent {
 pub(super) struct World(Mutex<State>);
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     replies: VecDeque<Outcome>,
     sent: Vec<Sent>,
     published: Vec<Published>,
     keys: Vec<(String, String)>,
-    now_ms: i64,
+    pub(super) now_ms: i64,
+    pub(super) services: Services,
 }
 
 struct Published {
@@ -54,7 +56,7 @@ pub(super) struct Port {
 }
 
 impl World {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -72,6 +74,14 @@ impl World {
             ..Outcome::ok()
         };
         self.state().replies.push_back(reply);
+    }
+
+    pub(super) fn start(&self, settings: &str) {
+        settings.clone_into(&mut self.state().services.settings);
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        self.state().now_ms
     }
 
     pub(super) fn cut(&self) {
@@ -217,6 +227,16 @@ impl Lend for Port {
     }
 
     fn now(&self) -> i64 {
-        self.world.state().now_ms
+        self.world.now()
+    }
+
+    fn ask(self: Arc<Self>, what: Code, meta: SharedBytes, body: SharedBytes) -> RawFuture {
+        let mut state = self.world.state();
+        let now_ms = state.now_ms;
+        RawFuture::ready(state.services.answer(what, &meta, body, now_ms))
+    }
+
+    fn tell(&self, what: Code, input: &[u8]) -> u64 {
+        self.world.state().services.tell(what, input)
     }
 }

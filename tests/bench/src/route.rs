@@ -1,6 +1,5 @@
 //! A plugin's route against the same function native, in one server behind the same gateway.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,18 +7,17 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use coordinator_abi::manifest::Access;
-use coordinator_config::{Config, Sources};
-use coordinator_context::{Opening, Plugin, Publisher, RouteTarget, Services};
-use coordinator_egress::{Egress, EgressOptions, HostPolicy};
+use coordinator_context::RouteTarget;
+use coordinator_dispatch::PipelineTable;
 use coordinator_gateway::auth::ApiKeys;
+use coordinator_gateway::operator::{By, Operating, Operation, Operator};
 use coordinator_gateway::{
-    HandlerView, Handlers, Listening, MountedRoute, Probe, RouteTable, State,
+    HandlerView, Handlers, Listening, Live, LiveView, MountedRoute, Probe, Problem, RouteTable,
+    State,
 };
-use coordinator_journal::sqlite::{SqliteJournal, SqliteOptions};
-use coordinator_journal::{Durability, Journal, Limits, SystemClock};
-use coordinator_loader::{Loader, Trust};
-use coordinator_wiring::{BoundRoute, Installed, Wiring};
+use coordinator_wiring::BoundRoute;
 
+use crate::echo::Echo;
 use crate::load;
 use crate::native::NativeEcho;
 
@@ -57,30 +55,12 @@ fn pairs(address: SocketAddr, body: &str) -> Result<Vec<f64>> {
 }
 
 async fn serve(path: &Path, data: &Path) -> Result<Listening> {
-    let loaded = Loader::new(Trust::Any).load(path)?;
-    let config = Config::load(&Sources::new(None, std::iter::empty::<(String, String)>()))?;
-    let installed = [Installed {
-        name: "echo",
-        mount: "/echo",
-        manifest: loaded.manifest(),
-    }];
-    let (wiring, _) = Wiring::build(&installed, &config.dispatch, &BTreeMap::new())
-        .map_err(|findings| anyhow::anyhow!("the echo plugin cannot be wired: {findings:?}"))?;
-    let wiring = Arc::new(wiring);
-    let journal: Arc<dyn Journal> = Arc::new(journal(data).await?);
-    let publisher = Publisher::new(journal, Arc::clone(&wiring));
-    let plugin = Plugin::start(Opening {
-        name: "echo".to_owned(),
-        loaded: Arc::clone(&loaded),
-        settings: serde_json::json!({}),
-        policy: HostPolicy::new("echo", [], [])?,
-        services: Services {
-            publisher: publisher.clone(),
-            egress: Egress::new(&EgressOptions::from(&config.egress))?,
-            io: tokio::runtime::Handle::current(),
-        },
-    })
-    .await?;
+    let Echo {
+        plugins,
+        wiring,
+        publisher,
+    } = Echo::start(path, data, &["echo"]).await?;
+    let plugin = Arc::clone(plugins.first().context("it was started")?);
     let echo = wiring
         .routes
         .first()
@@ -91,10 +71,16 @@ async fn serve(path: &Path, data: &Path) -> Result<Listening> {
     ];
     let state = State {
         publisher,
-        routes: RouteTable::build(routes, Vec::new())?,
-        plugins: Vec::new(),
+        live: Live::new(LiveView {
+            routes: RouteTable::build(routes, Vec::new())?,
+            ..LiveView::default()
+        }),
         handlers: Arc::new(NoHandlers),
-        schedules: Vec::new(),
+        pipelines: Arc::new(PipelineTable::default()),
+        flags: Arc::default(),
+        operator: Arc::new(NoHandlers),
+        database: Box::new(|| Box::pin(async { Ok(()) })),
+        cache: Box::new(|| Box::pin(async { Ok(()) })),
         open_breakers: Box::new(|| 0),
         keys: ApiKeys::default(),
         body_limit: 1 << 20,
@@ -113,21 +99,6 @@ async fn serve(path: &Path, data: &Path) -> Result<Listening> {
         Duration::from_secs(5),
         Arc::new(state),
     )?)
-}
-
-async fn journal(dir: &Path) -> Result<SqliteJournal> {
-    let options = SqliteOptions {
-        dir: dir.to_owned(),
-        durability: Durability::Relaxed,
-        limits: Limits {
-            retention: Duration::from_secs(3_600),
-            max_size: 1 << 30,
-            max_backlog: 1_000,
-            ..Limits::default()
-        },
-        clock: Arc::new(SystemClock),
-    };
-    Ok(SqliteJournal::open(options).await?)
 }
 
 fn mounted(bound: BoundRoute, plugin: Arc<dyn RouteTarget>) -> MountedRoute {
@@ -156,6 +127,12 @@ fn order() -> String {
 }
 
 struct NoHandlers;
+
+impl Operator for NoHandlers {
+    fn operate(self: Arc<Self>, _: By, _: Operation) -> Operating {
+        Box::pin(async { Err(Problem::internal()) })
+    }
+}
 
 impl Handlers for NoHandlers {
     fn list(&self) -> Vec<HandlerView> {

@@ -6,7 +6,7 @@ use crate::metadata::{built_from, ours, room};
 const LEVELS: [&[&str]; 7] = [
     &["message", "config", "macros"],
     &["abi", "telemetry"],
-    &["sdk", "journal", "egress", "webhooks"],
+    &["sdk", "store", "cache", "journal", "egress", "webhooks"],
     &["loader", "wiring"],
     &["context"],
     &["dispatch", "gateway"],

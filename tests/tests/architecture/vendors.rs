@@ -3,23 +3,29 @@
 use crate::arrows::OUTSIDE;
 use crate::metadata::{built_from, ours, room, root};
 
-/// The vendor, and the rooms that may build with it. What is outside the house takes what it likes.
-const FENCES: [(&str, &[&str]); 16] = [
+/// The vendor, and the rooms that may build with it. What is outside the house takes what it likes; `tokio-crate` is the
+/// example that shows crates of an author's own choice at work.
+const FENCES: [(&str, &[&str]); 21] = [
     ("abi_stable", &["abi"]),
     ("actix-web", &["gateway", "host"]),
     ("askama", &[]),
     ("clap", &["host"]),
     ("croner", &["dispatch"]),
+    ("deadpool-redis", &["cache"]),
     ("figment", &["config"]),
     ("inventory", &["sdk"]),
     ("jiff", &["dispatch"]),
     ("libloading", &["loader"]),
     ("metrics", &["telemetry"]),
     ("metrics-exporter-prometheus", &["telemetry"]),
+    ("minisign", &["loader"]),
+    ("minisign-verify", &["loader"]),
+    ("moka", &["cache"]),
     ("object", &["loader"]),
-    ("redis", &["journal"]),
-    ("reqwest", &["egress"]),
-    ("sea-orm", &["journal"]),
+    ("redis", &["journal", "tokio-crate"]),
+    ("reqwest", &["egress", "tokio-crate"]),
+    ("sea-orm", &["journal", "store"]),
+    ("sea-orm-migration", &["store"]),
     ("tracing-subscriber", &["telemetry"]),
 ];
 

@@ -7,18 +7,19 @@ use anyhow::{Context as _, Result, ensure};
 use super::table::Row;
 use crate::workspace::{Profile, Workspace};
 
-/// One ratio, as it prints it.
+/// One figure, as it prints it.
 #[derive(serde::Deserialize)]
-struct Ratio {
+struct Figure {
     what: String,
+    unit: String,
     median: f64,
     worst: f64,
     target: f64,
     at_least: bool,
-    pairs: usize,
+    runs: usize,
 }
 
-/// Plugin over native.
+/// Plugin over native, and the loading of files.
 pub(super) fn rows(workspace: &Workspace) -> Result<Vec<Row>> {
     let output = Command::new(workspace.built(Profile::Release, "coordinator-bench"))
         .arg(workspace.built_plugin(Profile::Release, "echo"))
@@ -28,15 +29,19 @@ pub(super) fn rows(workspace: &Workspace) -> Result<Vec<Row>> {
     ensure!(output.status.success(), "`coordinator-bench` failed");
     let text = String::from_utf8(output.stdout).context("its output is not text")?;
     let lines = text.lines().map(|line| {
-        let ratio: Ratio = serde_json::from_str(line).context("a line of it is not JSON")?;
+        let figure: Figure = serde_json::from_str(line).context("a line of it is not JSON")?;
         Ok(Row {
-            what: ratio.what,
-            median: ratio.median,
-            worst: ratio.worst,
-            unit: "×",
-            target: Some(ratio.target),
-            at_least: ratio.at_least,
-            runs: ratio.pairs,
+            what: figure.what,
+            median: figure.median,
+            worst: figure.worst,
+            unit: match figure.unit.as_str() {
+                "ms" => "ms",
+                "µs" => "µs",
+                _ => "×",
+            },
+            target: Some(figure.target),
+            at_least: figure.at_least,
+            runs: figure.runs,
         })
     });
     lines.collect()

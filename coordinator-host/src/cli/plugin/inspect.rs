@@ -40,6 +40,11 @@ fn print_json(inspection: &Inspection) -> Result<(), PrintError> {
         "settings": of("setting"),
         "routes": of("route"),
         "handlers": of("handler"),
+        "steps": of("step"),
+        "schedules": of("schedule"),
+        "commands": of("command"),
+        "checks": of("check"),
+        "flags": of("flag"),
         "messages": of("message"),
     }))
 }
@@ -87,9 +92,40 @@ fn print(inspection: &Inspection) -> Result<(), PrintError> {
     let handlers = lines(inspection, "handler")
         .map(|line| [text(line, "handler"), text(line, "type"), text(line, "doc")]);
     part("handlers", ["NAME", "TAKES", "MEANING"], handlers)?;
+    print_more(inspection)?;
     let messages =
         lines(inspection, "message").map(|line| [text(line, "message"), text(line, "doc")]);
     part("message types", ["TYPE", "MEANING"], messages)
+}
+
+/// What a plugin offers beside settings, routes and handlers.
+fn print_more(inspection: &Inspection) -> Result<(), PrintError> {
+    let steps = lines(inspection, "step").map(|line| {
+        [
+            text(line, "step"),
+            text(line, "pipeline"),
+            text(line, "doc"),
+        ]
+    });
+    part("steps", ["NAME", "PIPELINE", "MEANING"], steps)?;
+    let schedules = lines(inspection, "schedule").map(|line| {
+        [
+            text(line, "schedule"),
+            text(line, "cron"),
+            text(line, "zone"),
+            text(line, "doc"),
+        ]
+    });
+    part("schedules", ["NAME", "CRON", "ZONE", "MEANING"], schedules)?;
+    for (heading, kind) in [("commands", "command"), ("checks", "check")] {
+        let rows = lines(inspection, kind).map(|line| [text(line, kind), text(line, "doc")]);
+        part(heading, ["NAME", "MEANING"], rows)?;
+    }
+    let flags = lines(inspection, "flag").map(|line| {
+        let default = if line["default"] == true { "on" } else { "off" };
+        [text(line, "flag"), default.to_owned(), text(line, "doc")]
+    });
+    part("flags", ["NAME", "DEFAULT", "MEANING"], flags)
 }
 
 /// The lines of one kind: `{"route": …}`, `{"handler": …}`.

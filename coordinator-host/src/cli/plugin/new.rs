@@ -31,6 +31,8 @@ enum Template {
     Handler,
     /// Answers HTTP requests and publishes messages.
     Route,
+    /// Does a step of a pipeline, which answers at once.
+    Pipeline,
 }
 
 /// A new plugin was not begun.
@@ -82,6 +84,11 @@ impl Template {
                 include_str!("../template/route.rs.tmpl"),
                 include_str!("../template/route_tests.rs.tmpl"),
                 include_str!("../template/route_try.md.tmpl"),
+            ],
+            Self::Pipeline => [
+                include_str!("../template/pipeline.rs.tmpl"),
+                include_str!("../template/pipeline_tests.rs.tmpl"),
+                include_str!("../template/pipeline_try.md.tmpl"),
             ],
         }
     }
@@ -153,7 +160,8 @@ fn next_steps(name: &PluginName) -> String {
          cd {name}\n  \
          cargo test\n  \
          cargo build --release\n  \
-         coordinator plugin inspect target/release/lib{library}.so\n\
+         coordinator plugin inspect target/release/lib{library}.so\n  \
+         coordinator dev .\n\
          then name the file in `coordinator.toml`, as `{name}/README.md` shows"
     )
 }

@@ -13,4 +13,5 @@ mod pacing;
 mod retries;
 mod settles;
 mod stage;
+mod swapping;
 mod telling;

@@ -3,7 +3,6 @@
 
 mod cadence;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,8 +125,7 @@ fn wiring() -> Arc<Wiring> {
             key: Some("kind".to_owned()),
             schema: serde_json::json!({"type": "object", "required": ["kind"]}),
         }],
-        handlers: Vec::new(),
-        routes: Vec::new(),
+        ..Manifest::default()
     };
     let installed = Installed {
         name: "reports",
@@ -135,7 +133,7 @@ fn wiring() -> Arc<Wiring> {
         manifest: &manifest,
     };
     let defaults = Config::load(&Sources::default()).unwrap().dispatch;
-    let (wiring, _) = Wiring::build(&[installed], &defaults, &BTreeMap::new()).unwrap();
+    let (wiring, _) = Wiring::build(&[installed], &[], &defaults, &Default::default()).unwrap();
     Arc::new(wiring)
 }
 

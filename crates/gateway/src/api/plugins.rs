@@ -1,19 +1,104 @@
-//! `/plugins`: what is installed, and how it is.
+//! `/plugins`: what is installed and how it is; installing, upgrading, switching off and taking away while the host runs.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::de::DeserializeOwned;
 
-use super::view::List;
-use crate::Problem;
+use super::operate::{answered, by};
+use crate::operator::{Comment, Operation};
 use crate::state::State;
+use crate::{Problem, body};
 
-/// Every installed plugin.
+/// A body here is names, paths and settings.
+const MAX_BODY: usize = 256 * 1024;
+
+/// Every installed plugin, on disk and loaded.
 pub(crate) async fn list(
     state: web::Data<State>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    state.keys.check(&request)?;
-    Ok(HttpResponse::Ok().json(List {
-        items: state.plugins.clone(),
-        next: None,
-    }))
+    let by = by(&state, &request)?;
+    answered(&state, by, Operation::Plugins).await
+}
+
+/// One of them.
+pub(crate) async fn show(
+    state: web::Data<State>,
+    request: HttpRequest,
+    name: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let by = by(&state, &request)?;
+    answered(&state, by, Operation::Plugin(name.into_inner())).await
+}
+
+/// Adds one.
+pub(crate) async fn install(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let by = by(&state, &request)?;
+    let expected = "a plugin to install: {\"source\": \"/path/to/plugin.so\", …}";
+    let install = super::read_json(&state, &request, payload, MAX_BODY, expected).await?;
+    answered(&state, by, Operation::Install(install)).await
+}
+
+/// Takes one away.
+pub(crate) async fn uninstall(
+    state: web::Data<State>,
+    request: HttpRequest,
+    name: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let by = by(&state, &request)?;
+    answered(&state, by, Operation::Uninstall(name.into_inner())).await
+}
+
+/// Upgrades one, rolls it back, switches it on or off.
+pub(crate) async fn act(
+    state: web::Data<State>,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let by = by(&state, &request)?;
+    let (name, act) = path.into_inner();
+    let operation = match act.as_str() {
+        "upgrade" => {
+            let expected = "an upgrade: {\"source\": \"/path/to/plugin.so\"}";
+            let upgrade = super::read_json(&state, &request, payload, MAX_BODY, expected).await?;
+            Operation::Upgrade(name, upgrade)
+        }
+        "rollback" => Operation::RollBack(name, comment(&state, &request, payload).await?),
+        "enable" => Operation::Enable(name, true, comment(&state, &request, payload).await?),
+        "disable" => Operation::Enable(name, false, comment(&state, &request, payload).await?),
+        _ => {
+            let detail = "a plugin can be told to enable, disable, upgrade and rollback";
+            return Err(Problem::not_found("no-such-resource", detail));
+        }
+    };
+    answered(&state, by, operation).await
+}
+
+async fn comment(
+    state: &State,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<Comment, Problem> {
+    optional(state, request, payload, "nothing, or {\"comment\": \"…\"}").await
+}
+
+/// A body that may be left out.
+async fn optional<T: DeserializeOwned + Default>(
+    state: &State,
+    request: &HttpRequest,
+    payload: web::Payload,
+    expected: &str,
+) -> Result<T, Problem> {
+    let body = body::read(request, payload, MAX_BODY, state.body_timeout).await?;
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(&body).map_err(|error| {
+        let detail = format!("expected {expected}: {error}");
+        Problem::bad_request("malformed-body", detail)
+    })
 }

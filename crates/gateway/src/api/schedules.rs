@@ -29,8 +29,9 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, Problem> {
     state.keys.check(&request)?;
     let now = Timestamp::now();
-    let mut items = Vec::with_capacity(state.schedules.len());
-    for schedule in &state.schedules {
+    let live = state.live.load();
+    let mut items = Vec::with_capacity(live.schedules.len());
+    for schedule in &live.schedules {
         let ScheduleEntry {
             name,
             ty,

@@ -76,7 +76,7 @@ async fn of_shard(
         let mut range = cmd("ZREVRANGEBYSCORE");
         range.arg(shard.keys.dead_times()).arg(&until).arg(&since);
         range.arg("WITHSCORES").arg("LIMIT").arg(offset).arg(CHUNK);
-        let members: Vec<(String, f64)> = shared.look.run(&range).await?;
+        let members: Vec<(String, f64)> = shared.look.read(&range).await?;
         let last = members.len() < CHUNK;
         offset += members.len();
         let members = members
@@ -113,7 +113,7 @@ async fn read_all(
     for (_, _, member) in &members {
         get.arg(member);
     }
-    let bodies: Vec<Option<Vec<u8>>> = shared.look.run(&get).await?;
+    let bodies: Vec<Option<Vec<u8>>> = shared.look.read(&get).await?;
     let mut found = Vec::new();
     for (place, body) in members.into_iter().zip(bodies) {
         // One that is not there any more was replayed in between.

@@ -70,7 +70,7 @@ pub(super) async fn deliveries(
     if listed.places.is_empty() {
         return Ok(Vec::new());
     }
-    let answers: Vec<Option<Vec<u8>>> = shared.look.pipe(&asked).await?;
+    let answers: Vec<Option<Vec<u8>>> = shared.look.read_all(&asked).await?;
     listed
         .places
         .iter()
@@ -182,7 +182,7 @@ pub(super) async fn find(
     if shards.is_empty() {
         return Ok(None);
     }
-    let answers: Vec<Option<Vec<u8>>> = shared.look.pipe(&asked).await?;
+    let answers: Vec<Option<Vec<u8>>> = shared.look.read_all(&asked).await?;
     for (shard, answers) in shards.iter().zip(answers.chunks(days.len() + 2)) {
         if let Some(body) = &answers[0] {
             let entry = waiting(shard, body)?;
@@ -224,7 +224,7 @@ async fn at(
         asked.cmd("HGET").arg(shard.keys.copies()).arg(&name);
         asked.cmd("HGET").arg(shard.keys.dead()).arg(&name);
     }
-    let mut answers: Vec<Value> = shared.look.pipe(&asked).await?;
+    let mut answers: Vec<Value> = shared.look.read_all(&asked).await?;
     let mut logged = entries::read(shard, answers.remove(0))?;
     entries::fill(shared, &mut logged).await?;
     if let Some(entry) = logged.pop() {

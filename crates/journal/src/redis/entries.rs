@@ -94,7 +94,7 @@ pub(super) async fn fill(shared: &Shared, entries: &mut [Entry]) -> Result<(), S
             get
         });
     }
-    let found: Vec<Option<Vec<u8>>> = shared.look.pipe(&asked).await?;
+    let found: Vec<Option<Vec<u8>>> = shared.look.read_all(&asked).await?;
     for (entry, data) in apart.into_iter().zip(found) {
         entry.dropped = data.is_none();
         entry.fields.data = data.unwrap_or_default();

@@ -6,12 +6,10 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::error::StoreError;
-use super::handler::{Bound, Handler, Plan, View};
+use super::handler::{Bound, Handler, PAGE, Plan, View};
 use super::state::Shared;
 use super::{read, strays};
 
-/// Most entries of one read.
-const PAGE: usize = 256;
 /// How long the feeder waits after an error.
 const PAUSE: Duration = Duration::from_millis(200);
 

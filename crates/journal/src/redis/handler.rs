@@ -1,7 +1,7 @@
 //! One handler that is open on this node: what it is bound to, what it holds, and what waits to be handed out.
 //!
 //! The feeder (`feed.rs`) reads and deposits here; [`RedisDeliveries`](super::deliveries) takes. So a wait that is
-//! dropped loses nothing, and no more is read than was asked for.
+//! dropped loses nothing. No more is read than was asked for, and for a handler in a hurry the page after that.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +12,13 @@ use tokio::sync::{Notify, mpsc};
 
 use super::front::Batch;
 use super::held::{Claim, Found, Held, Stage};
+use super::pace::Pace;
 use super::shard::Shard;
 use super::state::Shared;
 use crate::{Delivery, Token};
+
+/// Most entries of one read of the log.
+pub(super) const PAGE: usize = 512;
 
 /// What this node holds of one handler.
 #[derive(Debug)]
@@ -49,8 +53,9 @@ pub(super) struct Bound {
 #[derive(Debug, Default)]
 struct Feed {
     view: Option<Arc<View>>,
-    /// How many the waiting call takes at most; 0 if nobody waits.
+    /// How many the waiting call takes at most, or how many are read ahead of it; 0 if nothing is to be read.
     wanted: usize,
+    pace: Pace,
     buffer: VecDeque<Place>,
     held: HashMap<Place, Held>,
     hints: HashMap<u32, Hint>,
@@ -254,11 +259,17 @@ impl Handler {
             held.stage = Stage::Out;
             taken.push(self.delivery(place, held));
         }
-        feed.wanted = if taken.is_empty() { max } else { 0 };
-        drop(feed);
-        if taken.is_empty() {
+        feed.wanted = if taken.is_empty() {
+            max
+        } else if feed.pace.hurries(taken.len()) {
+            PAGE
+        } else {
+            0
+        };
+        if feed.wanted > feed.buffer.len() {
             self.work.notify_one();
         }
+        drop(feed);
         Some(taken)
     }
 

@@ -1,7 +1,7 @@
 //! Connections, and scripts run over them.
 //!
-//! One multiplexed connection carries all scripts of the hot path, another what operators look at, so that a long list
-//! does not stand before a publish. Both come back by themselves after the server was away; a command meanwhile fails.
+//! One multiplexed connection carries what is published, one the other scripts of the hot path, which would stand behind
+//! that, and another what operators look at, so that a long list stands before neither. All come back by themselves after the server was away; a command meanwhile fails.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -79,6 +79,38 @@ impl Link {
         Ok(pipe.query_async(&mut self.0.clone()).await?)
     }
 
+    /// As [`Self::run`], for what changes nothing: asked once more if the connection turns out to be gone, so that the
+    /// first one who looks after an outage is not told of it.
+    pub(super) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        match self.run(command).await {
+            Err(error) if is_gone(&error) => self.run(command).await,
+            answer => answer,
+        }
+    }
+
+    /// As [`Self::pipe`]; see [`Self::read`].
+    pub(super) async fn read_all<T: FromRedisValue>(
+        &self,
+        pipe: &Pipeline,
+    ) -> Result<T, StoreError> {
+        match self.pipe(pipe).await {
+            Err(error) if is_gone(&error) => self.pipe(pipe).await,
+            answer => answer,
+        }
+    }
+
+    /// As [`Self::call`]; see [`Self::read`].
+    pub(super) async fn read_by<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        call: &Call,
+    ) -> Result<T, StoreError> {
+        match self.call(script, call).await {
+            Err(error) if is_gone(&error) => self.call(script, call).await,
+            answer => answer,
+        }
+    }
+
     /// Runs a script; loads it first if the server does not have it (any more).
     pub(super) async fn call<T: FromRedisValue>(
         &self,
@@ -96,6 +128,11 @@ impl Link {
             answer => Ok(answer?),
         }
     }
+}
+
+/// Was it the connection that failed?
+fn is_gone(error: &StoreError) -> bool {
+    matches!(error, StoreError::Server(error) if error.is_io_error() && !error.is_timeout())
 }
 
 // === impl Script ===

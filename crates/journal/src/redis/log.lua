@@ -32,14 +32,17 @@ end
 
 -- Appends one message; answers its pid.
 local function append(log, now, t, k, m, d)
+  local pid
   if ms and seq < 1048575 then
     seq = seq + 1
-    local added = add(log, ms .. '-' .. seq, t, k, m, d)
+    pid = padded .. string.format('%07d', seq)
+    -- A pid is an id with zeros before its numbers.
+    local added = add(log, pid, t, k, m, d)
     if type(added) == 'table' then error(added.err) end
   else
     append_first(log, now, t, k, m, d)
+    pid = padded .. string.format('%07d', seq)
   end
-  local pid = padded .. string.format('%07d', seq)
   -- The same tag as the log: `T:data` beside `T:s`.
   if APART or d == '' then call('HSET', string.sub(log, 1, -2) .. 'data', pid, d) end
   return pid

@@ -97,7 +97,7 @@ async fn ask(
             .arg(&entry.fields.ty[..])
             .arg(&entry.fields.key[..]);
     }
-    let answer: Value = shared.look.call(&PLACES, &call).await?;
+    let answer: Value = shared.look.read_by(&PLACES, &call).await?;
     items(answer)
         .into_iter()
         .map(|places| {

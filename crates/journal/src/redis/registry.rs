@@ -37,7 +37,7 @@ pub(super) async fn handlers(shared: &Shared) -> Result<BTreeMap<String, Registe
         BTreeMap<String, String>,
         BTreeSet<String>,
         BTreeMap<String, i64>,
-    ) = shared.look.pipe(&asked).await?;
+    ) = shared.look.read_all(&asked).await?;
     stored
         .into_iter()
         .map(|(id, text)| {
@@ -57,7 +57,7 @@ pub(super) async fn handler(shared: &Shared, id: &str) -> Result<Option<Register
     asked.cmd("SISMEMBER").arg(of.paused()).arg(id);
     asked.cmd("HGET").arg(of.seen()).arg(id);
     let (stored, paused, seen): (Option<String>, bool, Option<i64>) =
-        shared.look.pipe(&asked).await?;
+        shared.look.read_all(&asked).await?;
     let known = stored.as_deref().map(read).transpose()?;
     Ok(known.map(|known| Registered {
         paused,
@@ -144,7 +144,7 @@ pub(super) async fn open(shared: &Shared) -> Result<BTreeSet<String>, StoreError
     let now = server_time(shared).await?;
     let mut range = cmd("ZRANGEBYSCORE");
     range.arg(shared.global.open()).arg(now).arg("+inf");
-    let named: Vec<String> = shared.look.run(&range).await?;
+    let named: Vec<String> = shared.look.read(&range).await?;
     let elsewhere = named
         .iter()
         .filter_map(|name| name.split_once('\n'))
@@ -196,7 +196,7 @@ async fn server_time(shared: &Shared) -> Result<i64, StoreError> {
 pub(super) async fn learn_shards(shared: &Shared) -> Result<(), StoreError> {
     let names: Vec<String> = shared
         .look
-        .run(cmd("SMEMBERS").arg(shared.global.shards()))
+        .read(cmd("SMEMBERS").arg(shared.global.shards()))
         .await?;
     for name in &names {
         let (lane, partition) = keys::read_shard_name(name)

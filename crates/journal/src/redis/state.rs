@@ -34,7 +34,9 @@ pub(super) struct Shared {
     pub(super) partitions: u32,
     pub(super) node_timeout: Duration,
     pub(super) client: Client,
-    /// For scripts of the hot path.
+    /// For what is published: much, which the small commands of `hot` would stand behind.
+    pub(super) intake: Link,
+    /// For the other scripts of the hot path.
     pub(super) hot: Link,
     /// For what operators look at, and for maintenance.
     pub(super) look: Link,
@@ -84,6 +86,7 @@ pub(super) struct Parts {
     pub(super) partitions: u32,
     pub(super) node_timeout: Duration,
     pub(super) client: Client,
+    pub(super) intake: Link,
     pub(super) hot: Link,
     pub(super) look: Link,
     pub(super) engine: String,
@@ -104,6 +107,7 @@ impl Shared {
             partitions: parts.partitions.max(1),
             node_timeout: parts.node_timeout,
             client: parts.client,
+            intake: parts.intake,
             hot: parts.hot,
             look: parts.look,
             shards: Shards::default(),

@@ -123,7 +123,7 @@ async fn ask(shared: &Shared, shard: &Shard, names: &[&str]) -> Result<Counts, S
     for name in names {
         call.arg(*name);
     }
-    let answer: Value = shared.look.call(&COUNTS, &call).await?;
+    let answer: Value = shared.look.read_by(&COUNTS, &call).await?;
     let mut parts = items(answer).into_iter();
     let mut number = || parts.next().as_ref().map_or(0, count);
     let (messages, dead, delayed) = (number(), number(), number());
@@ -157,7 +157,7 @@ async fn oldest_of(
                 .arg(&cursor)
                 .arg("COUNT")
                 .arg(ROUND);
-            let (next, rows): (String, Vec<Vec<u8>>) = shared.look.run(&scan).await?;
+            let (next, rows): (String, Vec<Vec<u8>>) = shared.look.read(&scan).await?;
             let positions = rows.iter().step_by(2);
             let positions =
                 positions.filter_map(|pid| keys::position(std::str::from_utf8(pid).ok()?));
@@ -178,7 +178,7 @@ async fn oldest_of(
     let id = entry_id(position);
     let entry: Value = shared
         .look
-        .run(cmd("XRANGE").arg(shard.keys.log()).arg(&id).arg(&id))
+        .read(cmd("XRANGE").arg(shard.keys.log()).arg(&id).arg(&id))
         .await?;
     let entry = entries::read(shard, entry)?.pop();
     entry.map_or(Ok(Some(keys::written(position))), |entry| {
@@ -199,7 +199,7 @@ async fn first_unread(
         .map_or("-".to_owned(), |read| format!("({}", entry_id(read)));
     let bindings: BTreeMap<String, String> = shared
         .look
-        .run(cmd("HGETALL").arg(shard.keys.bindings()))
+        .read(cmd("HGETALL").arg(shard.keys.bindings()))
         .await?;
     for _ in 0..ROUNDS {
         let mut range = cmd("XRANGE");
@@ -209,7 +209,7 @@ async fn first_unread(
             .arg("+")
             .arg("COUNT")
             .arg(ROUND);
-        let entries = entries::read(shard, shared.look.run(&range).await?)?;
+        let entries = entries::read(shard, shared.look.read(&range).await?)?;
         let concerned = entries.iter().find(|entry| {
             let ty = String::from_utf8_lossy(&entry.fields.ty);
             let since = bindings.get(&format!("{name}\0{ty}"));

@@ -24,6 +24,8 @@ pub(super) struct Usage(Mutex<Known>);
 struct Known {
     read: Option<Instant>,
     shards: HashMap<u32, Figures>,
+    /// Of all shards together, so that a write costs the same however many there are.
+    all: Figures,
 }
 
 /// Of one shard, or of several.
@@ -44,6 +46,17 @@ impl Figures {
         }
     }
 
+    fn without(&self, other: &Self) -> Self {
+        let rest = |(handler, count): (&String, &u64)| {
+            let own = other.unsettled.get(handler).copied().unwrap_or(0);
+            (handler.clone(), count.saturating_sub(own))
+        };
+        Self {
+            bytes: self.bytes.saturating_sub(other.bytes),
+            unsettled: self.unsettled.iter().map(rest).collect(),
+        }
+    }
+
     fn is_near(&self, shared: &Shared) -> bool {
         let most = self.unsettled.values().max().copied().unwrap_or(0);
         self.bytes > shared.limits.max_size / 2 || most > shared.limits.max_backlog / 2
@@ -56,20 +69,27 @@ impl Usage {
     /// What a write to a shard found.
     pub(super) fn found(&self, shard: &Shard, bytes: u64) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.shards.entry(shard.index).or_default().bytes = bytes;
+        let shard = known.shards.entry(shard.index).or_default();
+        let before = std::mem::replace(&mut shard.bytes, bytes);
+        known.all.bytes = known.all.bytes.saturating_sub(before) + bytes;
     }
 
-    fn sum(&self, but: Option<u32>) -> Figures {
+    fn sum(&self) -> Figures {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut sum = Figures::default();
-        for (_, figures) in known
-            .shards
-            .iter()
-            .filter(|(shard, _)| Some(**shard) != but)
-        {
-            sum.add(figures);
+        known.all.clone()
+    }
+
+    fn is_near(&self, shared: &Shared) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.all.is_near(shared)
+    }
+
+    fn but(&self, shard: &Shard) -> Figures {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.shards.get(&shard.index) {
+            Some(own) => known.all.without(own),
+            None => known.all.clone(),
         }
-        sum
     }
 
     fn is_old(&self) -> bool {
@@ -80,6 +100,10 @@ impl Usage {
     fn learn(&self, shards: HashMap<u32, Figures>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.read = Some(Instant::now());
+        known.all = Figures::default();
+        for figures in shards.values() {
+            known.all.add(figures);
+        }
         known.shards = shards;
     }
 }
@@ -89,16 +113,16 @@ pub(super) async fn elsewhere(shared: &Shared, shard: &Shard) -> Result<Figures,
     if shared.shards.count() < 2 {
         return Ok(Figures::default());
     }
-    if shared.usage.is_old() || shared.usage.sum(None).is_near(shared) {
+    if shared.usage.is_old() || shared.usage.is_near(shared) {
         refresh(shared).await?;
     }
-    Ok(shared.usage.sum(Some(shard.index)))
+    Ok(shared.usage.but(shard))
 }
 
 /// What is in all shards, now.
 pub(super) async fn all(shared: &Shared) -> Result<Figures, StoreError> {
     refresh(shared).await?;
-    Ok(shared.usage.sum(None))
+    Ok(shared.usage.sum())
 }
 
 async fn refresh(shared: &Shared) -> Result<(), StoreError> {

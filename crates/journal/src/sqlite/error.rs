@@ -78,6 +78,9 @@ pub enum OpenError {
         /// Ours.
         known: i64,
     },
+    /// The operating system gave no thread to write on.
+    #[error("failed to start the thread that writes the journal")]
+    Thread(#[source] std::io::Error),
     /// The database file cannot be opened or read.
     #[error("failed to open the journal `{}`", file.display())]
     Database {

@@ -14,8 +14,10 @@ pub(super) const MESSAGE: &str = "seq, id, type, accepted, source, subject, time
 /// How many columns that are.
 pub(super) const MESSAGE_COLUMNS: usize = 13;
 
-/// Largest number of rows in one statement. Statements come in powers of two, so that few are prepared.
+/// Largest number of rows in one statement.
 const MOST: usize = 128;
+/// Statements have a multiple of so many rows, or a power of two below it: few are prepared, and few are waited for.
+const STEP: usize = 8;
 
 /// A message on its way into the log.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +48,7 @@ pub(super) async fn insert<T: Sync>(
     let mut changed = 0;
     let mut rest = rows;
     while !rest.is_empty() {
-        let (chunk, later) = rest.split_at(MOST.min(1 << rest.len().ilog2()));
+        let (chunk, later) = rest.split_at(rows_of_one(rest.len()));
         let sql = format!(
             "{head} VALUES {} {tail}",
             vec![tuple.as_str(); chunk.len()].join(", ")
@@ -62,6 +64,15 @@ pub(super) async fn insert<T: Sync>(
         rest = later;
     }
     Ok(changed)
+}
+
+/// How many of `left` rows go into the next statement.
+fn rows_of_one(left: usize) -> usize {
+    match left {
+        0..STEP => 1 << left.ilog2(),
+        STEP..MOST => left / STEP * STEP,
+        MOST.. => MOST,
+    }
 }
 
 /// Runs `{head} (?, ?, …)` over all blobs, in as few statements as needed, and gathers the rows.

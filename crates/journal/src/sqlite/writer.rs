@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use std::{io, thread};
 
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::sqlx::{Connection as _, Sqlite, SqliteConnection, Transaction, query};
@@ -103,8 +104,21 @@ impl Writer {
         }
     }
 
+    /// Runs on a thread of its own: each of the few statements of a commit is waited for, and on a shared runtime the
+    /// writer would get its turn behind everything that has something to do there.
+    pub(super) fn start(self, queue: mpsc::Receiver<Op>) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        let write = move || runtime.block_on(self.run(queue));
+        thread::Builder::new()
+            .name("journal-writer".to_owned())
+            .spawn(write)?;
+        Ok(())
+    }
+
     /// Runs until [`Op::Close`], or until the journal is dropped.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Op>) {
+    async fn run(mut self, mut queue: mpsc::Receiver<Op>) {
         let mut ops = Vec::with_capacity(GROUP);
         loop {
             let mut group = Group::default();

@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) appendfsync: Option<&'static str>,
     /// `maxmemory-policy`.
     pub(crate) policy: &'static str,
+    /// May it rewrite its file when that has grown? It does so in the background, when it likes.
+    pub(crate) rewrite: bool,
     /// In cluster mode, with every slot on this one node: commands over more than one slot are refused.
     pub(crate) cluster: bool,
 }
@@ -37,6 +39,7 @@ impl Default for Settings {
         Self {
             appendfsync: Some("always"),
             policy: "noeviction",
+            rewrite: true,
             cluster: false,
         }
     }
@@ -178,6 +181,9 @@ fn spawn(folder: &Path, port: u16, settings: &Settings) -> Running {
     command.args(["--maxmemory-policy", settings.policy]);
     if let Some(appendfsync) = settings.appendfsync {
         command.args(["--appendonly", "yes", "--appendfsync", appendfsync]);
+    }
+    if !settings.rewrite {
+        command.args(["--auto-aof-rewrite-percentage", "0"]);
     }
     if settings.cluster {
         command.args(["--cluster-enabled", "yes"]);

@@ -11,7 +11,7 @@ const SIZE: usize = 12;
 const PANIC: usize = 16;
 
 /// What the section says, as JSON.
-const ABI: &str = "\"abi\":\"1.0\"";
+const ABI: &str = "\"abi\":\"1.1\"";
 
 #[test]
 fn an_older_abi_is_refused_with_both_versions_and_the_cure() {
@@ -19,7 +19,7 @@ fn an_older_abi_is_refused_with_both_versions_and_the_cure() {
     let error = refused(&changed.path(), Incompatible);
     let sdk = env!("CARGO_PKG_VERSION");
     let expected = format!(
-        "failed to load `{}`\n  built with coordinator-sdk {sdk} for plugin ABI 0.9, this host speaks 1.0\n  \
+        "failed to load `{}`\n  built with coordinator-sdk {sdk} for plugin ABI 0.9, this host speaks 1.1\n  \
          (rebuild the plugin with `coordinator-sdk = \"{sdk}\"`)",
         changed.path().display()
     );
@@ -33,7 +33,7 @@ fn a_newer_abi_is_refused() {
     assert!(
         error
             .reason()
-            .contains("plugin ABI 2.0, this host speaks 1.0"),
+            .contains("plugin ABI 2.0, this host speaks 1.1"),
         "{error}"
     );
 }
@@ -46,7 +46,7 @@ fn an_abi_that_is_no_number_is_refused() {
 
 #[test]
 fn the_header_is_the_authority_on_the_abi() {
-    for (major, shown) in [(0_u16, "plugin ABI 0.0"), (2, "plugin ABI 2.0")] {
+    for (major, shown) in [(0_u16, "plugin ABI 0.1"), (2, "plugin ABI 2.1")] {
         let changed = Changed::hello().in_header(MAJOR, &major.to_le_bytes());
         let error = refused(&changed.path(), Incompatible);
         assert!(error.reason().contains(shown), "{error}");

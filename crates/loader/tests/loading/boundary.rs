@@ -14,14 +14,14 @@ use crate::lent::{Port, Published};
 use crate::plugin_file::{hello, misbehaving};
 
 /// An instance of a loaded file, and the names of its handlers.
-struct Plugin {
+pub(crate) struct Plugin {
     instance: Instance<Port>,
     handlers: Vec<String>,
     routes: Vec<String>,
 }
 
 impl Plugin {
-    fn open(file: &Path) -> Self {
+    pub(crate) fn open(file: &Path) -> Self {
         let loaded = Loader::new(Trust::Any).load(file).unwrap();
         let manifest = loaded.manifest();
         let names = manifest.handlers.iter().map(|handler| handler.name.clone());
@@ -39,7 +39,7 @@ impl Plugin {
         plugin
     }
 
-    fn start(&self, settings: &'static str) -> RawFuture {
+    pub(crate) fn start(&self, settings: &'static str) -> RawFuture {
         let body = SharedBytes::from_static(settings.as_bytes());
         let port = Arc::new(Port::default());
         self.instance
@@ -59,7 +59,26 @@ impl Plugin {
             .call(op::HANDLE, index, port, meta.encode(), payload)
     }
 
-    fn route(&self, route: &str, port: &Arc<Port>, body: &str) -> RawFuture {
+    pub(crate) fn handle_with(&self, handler: &str, port: &Arc<Port>, payload: &str) -> RawFuture {
+        let meta = HandleMeta {
+            id: "0190-m".to_owned(),
+            attempt: 1,
+            ..HandleMeta::default()
+        };
+        let index = position(&self.handlers, handler);
+        let (port, payload) = (Arc::clone(port), payload.to_owned().into());
+        self.instance
+            .call(op::HANDLE, index, port, meta.encode(), payload)
+    }
+
+    /// An operation that needs nothing but a started instance.
+    pub(crate) fn ask(&self, what: Code) -> RawFuture {
+        let port = Arc::new(Port::default());
+        let (meta, body) = (SharedBytes::new(), SharedBytes::new());
+        self.instance.call(what, 0, port, meta, body)
+    }
+
+    pub(crate) fn route(&self, route: &str, port: &Arc<Port>, body: &str) -> RawFuture {
         let meta = RouteMeta {
             method: "POST".to_owned(),
             params: vec![("what".to_owned(), "fine".to_owned())],

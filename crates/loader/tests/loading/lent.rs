@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use coordinator_abi::call::{FailureMeta, PublishMeta, PublishReply, ReceiptMeta, json};
+use coordinator_abi::call::{
+    FailureMeta, PublishMeta, PublishReply, ReceiptMeta, ResponseMeta, json,
+};
 use coordinator_abi::code::outcome;
 use coordinator_abi::fields::Fields;
 use coordinator_abi::log::LogTableRef;
@@ -22,6 +24,8 @@ pub(crate) struct Published {
 pub(crate) struct Port {
     published: Mutex<Vec<Published>>,
     refuses: Option<Code>,
+    /// What other systems answer; without it none may be called.
+    answers: Option<&'static str>,
 }
 
 impl Port {
@@ -29,6 +33,14 @@ impl Port {
     pub(crate) fn refusing(code: Code) -> Self {
         Self {
             refuses: Some(code),
+            ..Self::default()
+        }
+    }
+
+    /// Every other system answers 200 with this body.
+    pub(crate) fn answering(body: &'static str) -> Self {
+        Self {
+            answers: Some(body),
             ..Self::default()
         }
     }
@@ -77,6 +89,17 @@ impl Lend for Port {
     }
 
     fn http(self: Arc<Self>, _: SharedBytes, _: SharedBytes) -> RawFuture {
+        if let Some(body) = self.answers {
+            let head = ResponseMeta {
+                status: 200,
+                headers: Vec::new(),
+            };
+            return RawFuture::ready(Outcome {
+                code: outcome::OK,
+                meta: head.encode(),
+                body: SharedBytes::from_static(body.as_bytes()),
+            });
+        }
         let failure = FailureMeta::new("these plugins call nobody");
         RawFuture::ready(Outcome::with_meta(outcome::FORBIDDEN, failure.encode()))
     }

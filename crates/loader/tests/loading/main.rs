@@ -5,9 +5,15 @@
 mod abi;
 mod boundary;
 mod elf;
+mod floors;
 mod good;
 mod lent;
+mod minors;
+mod panics;
 mod plugin_file;
 mod refused;
+mod shelf;
+mod signed;
+mod signer;
 mod trust;
 mod unreadable;

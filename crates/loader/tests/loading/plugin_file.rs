@@ -47,7 +47,7 @@ fn built(name: &str) -> PathBuf {
 }
 
 /// `target/PROFILE`, of the test that runs: `target/PROFILE/deps/loading-…`.
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.parent().and_then(Path::parent).unwrap().to_owned()
 }

@@ -12,7 +12,7 @@ fn locked(plugin: &Changed) -> Loader {
     lock.write().unwrap();
     let read = LockFile::read(&plugin.lock_file()).unwrap();
     assert_eq!(read, lock);
-    Loader::new(Trust::Locked(read))
+    Loader::new(Trust::Locked(plugin.lock_file()))
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_file_that_was_never_locked_is_refused() {
     let plugin = Changed::hello();
     let nothing = LockFile::read(&plugin.lock_file()).unwrap();
     assert!(nothing.files().is_empty(), "a missing lock locks nothing");
-    let loader = Loader::new(Trust::Locked(nothing));
+    let loader = Loader::new(Trust::Locked(plugin.lock_file()));
     let error = refused_by(&loader, &plugin.path(), LoadErrorKind::Untrusted);
     assert!(error.reason().contains("is not in"), "{error}");
     assert!(
@@ -77,7 +77,7 @@ fn the_lock_survives_a_move_of_its_folder() {
     );
     std::fs::rename(plugin.path(), &file).unwrap();
     std::fs::rename(plugin.lock_file(), &lock).unwrap();
-    let loader = Loader::new(Trust::Locked(LockFile::read(&lock).unwrap()));
+    let loader = Loader::new(Trust::Locked(lock));
     loader.load(&file).map(drop).unwrap();
 }
 

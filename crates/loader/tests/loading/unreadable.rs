@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use coordinator_loader::LoadErrorKind;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::plugin_file::Changed;
 use crate::refused::refused;
@@ -31,6 +32,21 @@ fn a_folder_is_refused() {
 fn a_device_that_never_ends_is_refused() {
     let error = refused(Path::new("/dev/zero"), LoadErrorKind::Unreadable);
     assert_eq!(error.reason(), "this is not a file");
+}
+
+/// Somebody who can put a pipe into the folder must not hold up the host.
+#[test]
+fn a_pipe_that_nobody_writes_into_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("libhello.so");
+    pipe(&path);
+    let error = refused(&path, LoadErrorKind::Unreadable);
+    assert_eq!(error.reason(), "this is not a file");
+}
+
+pub(crate) fn pipe(path: &Path) {
+    let mode = Mode::RUSR | Mode::WUSR;
+    mknodat(CWD, path, FileType::Fifo, mode, 0).unwrap();
 }
 
 #[test]

@@ -73,7 +73,8 @@ impl Engine {
     }
 }
 
-/// A server of its own, with the settings of that kind.
+/// A server of its own, with the settings of that kind. It does not rewrite its file meanwhile: that would take a core
+/// from one run and not from another.
 pub(crate) fn server(kind: Kind) -> Server {
     let appendfsync = match kind {
         Kind::RedisAlways => "always",
@@ -81,6 +82,7 @@ pub(crate) fn server(kind: Kind) -> Server {
     };
     Server::start(Settings {
         appendfsync: Some(appendfsync),
+        rewrite: false,
         ..Settings::default()
     })
 }

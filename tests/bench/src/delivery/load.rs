@@ -13,8 +13,12 @@ use crate::engine::Engine;
 use crate::memory::peak_mib;
 use crate::stage::{Counts, Maker, dispatch, open_idle, types};
 
-/// Publishers at once.
-const PUBLISHERS: usize = 256;
+/// Messages on their way at once. While one half of them waits for a commit, the other half is what the next one is made of: so
+/// commits are as large as those of the bare loops.
+const UNDER_WAY: usize = 512;
+
+/// Messages of one call where a backlog is made.
+pub(crate) const BACKLOG: usize = 64;
 
 /// Messages and deliveries a second, with the drain.
 pub(crate) async fn measure(measures: &Measures) -> Result<Value> {
@@ -24,13 +28,13 @@ pub(crate) async fn measure(measures: &Measures) -> Result<Value> {
     if measures.backlog > 0 {
         // For a handler that takes none of them.
         drop(open_idle(&*journal, "bench.away", &types(measures)).await?);
-        publish(&journal, &maker, measures.backlog).await?;
+        publish(&journal, &maker, measures.backlog, BACKLOG).await?;
     }
     let counts = Arc::new(Counts::default());
     let dispatcher = dispatch(measures, Arc::clone(&journal), &counts, Arc::new(|_| ())).await?;
     let deliveries = (measures.messages * measures.handlers) as u64;
     let begun = Instant::now();
-    publish(&journal, &maker, measures.messages).await?;
+    publish(&journal, &maker, measures.messages, measures.batch).await?;
     let published = begun.elapsed();
     counts.reach(deliveries).await;
     settled(&*journal).await?;
@@ -67,23 +71,26 @@ pub(crate) fn per_second(count: u64, took: Duration) -> f64 {
     count / took.as_secs_f64()
 }
 
-/// Publishes so many messages, one a call, from many publishers.
+/// Publishes so many messages, `batch` of them in a call, from many publishers.
 pub(crate) async fn publish(
     journal: &Arc<dyn Journal>,
     maker: &Maker,
     messages: usize,
+    batch: usize,
 ) -> Result<()> {
     let next = Arc::new(AtomicUsize::new(0));
-    let publishers: Vec<_> = (0..PUBLISHERS)
+    let publishers: Vec<_> = (0..UNDER_WAY.div_ceil(batch))
         .map(|_| {
             let (journal, maker, next) = (Arc::clone(journal), maker.clone(), Arc::clone(&next));
             tokio::spawn(async move {
                 loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= messages {
+                    let first = next.fetch_add(batch, Ordering::Relaxed);
+                    if first >= messages {
                         return anyhow::Ok(());
                     }
-                    journal.publish(vec![maker.make(number)]).await?;
+                    let numbers = first..messages.min(first + batch);
+                    let batch = numbers.map(|number| maker.make(number)).collect();
+                    journal.publish(batch).await?;
                 }
             })
         })

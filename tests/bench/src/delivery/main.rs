@@ -46,6 +46,8 @@ struct Measures {
     backlog: usize,
     /// Of a hundred messages so many fail once.
     failing: u64,
+    /// Messages of one call.
+    batch: usize,
     /// Messages a second, and for so many seconds.
     rate: u64,
     seconds: u64,
@@ -76,6 +78,7 @@ impl Measures {
             types: size("--types", 1)?,
             backlog: size("--backlog", 0)?,
             failing: number("--failing", 0)?,
+            batch: size("--batch", 1)?.max(1),
             rate: number("--rate", 1_000)?,
             seconds: number("--seconds", 10)?,
             keys: arguments.iter().any(|argument| argument == "--keys"),

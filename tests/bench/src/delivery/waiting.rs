@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Measures;
 use crate::engine::Engine;
-use crate::load::{per_second, publish};
+use crate::load::{BACKLOG, per_second, publish};
 use crate::memory::peak_mib;
 use crate::stage::{Counts, Maker, dispatch, open_idle, types};
 
@@ -20,7 +20,7 @@ pub(crate) async fn measure(measures: &Measures) -> Result<Value> {
     let journal = Arc::clone(&engine.journal);
     if !filled.exists() {
         drop(open_idle(&*journal, "bench.handler-0", &types(measures)).await?);
-        publish(&journal, &Maker::new(measures), measures.messages).await?;
+        publish(&journal, &Maker::new(measures), measures.messages, BACKLOG).await?;
         journal.close().await;
         std::fs::write(filled, "")?;
         return Ok(json!({}));

@@ -12,9 +12,10 @@ const TAKEN: [&str; 3] = [
      dyn else enum extern false final fn for gen if impl in let loop macro match mod move mut priv pub ref return \
      self static struct super trait true try type unsafe use where while yield",
     // Types of the SDK's prelude.
-    "context currency decide json message money request response secret timestamp url",
+    "command-error context currency decide finding flow handler-error health-error json message money request response \
+     route-error secret severity start-error step-error timestamp url",
     // Types of the templates.
-    "happened new-order order-placed",
+    "basket happened new-order order-placed",
 ];
 
 /// A name that a plugin may have.

@@ -121,7 +121,7 @@ impl Merge {
             range.arg(tail.shard.keys.log()).arg(from).arg(last);
             asked.add_command(range.arg("COUNT").arg(self.ahead).to_owned());
         }
-        let answers: Vec<Value> = shared.look.pipe(&asked).await?;
+        let answers: Vec<Value> = shared.look.read_all(&asked).await?;
         for (tail, answer) in hungry.iter_mut().zip(answers) {
             let mut read = entries::read(&tail.shard, answer)?;
             entries::fill(shared, &mut read).await?;

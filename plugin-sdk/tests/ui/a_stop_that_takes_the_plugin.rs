@@ -4,7 +4,10 @@ use coordinator_sdk::prelude::*;
 #[settings]
 pub struct Plugin {}
 
-#[plugin(name = "mine")]
-impl Plugin {}
+#[plugin]
+impl Plugin {
+    #[stop]
+    async fn stop(self) {}
+}
 
 fn main() {}

@@ -1,0 +1,5 @@
+-- Only who holds it may let it go.
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0

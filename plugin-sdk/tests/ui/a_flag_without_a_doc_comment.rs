@@ -1,0 +1,9 @@
+use coordinator_sdk::prelude::*;
+
+/// Switches.
+#[flags]
+pub struct Switches {
+    new_checkout: bool,
+}
+
+fn main() {}

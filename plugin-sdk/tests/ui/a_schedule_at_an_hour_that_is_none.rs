@@ -1,0 +1,16 @@
+use coordinator_sdk::prelude::*;
+
+/// Settings.
+#[settings]
+pub struct Plugin {}
+
+#[plugin]
+impl Plugin {
+    /// Does it.
+    #[schedule("0 24 * * *")]
+    async fn it(&self, _ctx: &Context) -> Result<(), HandlerError> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use coordinator_sdk::prelude::*;
+
+/// Switches.
+#[flags]
+pub enum Switches {
+    On,
+}
+
+fn main() {}

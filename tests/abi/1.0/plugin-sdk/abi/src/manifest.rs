@@ -1,0 +1,136 @@
+//! What a plugin says of itself: `describe()` answers this as JSON.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A plugin's whole surface. Derived by the macros, never written by hand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Plugin name.
+    pub name: String,
+    /// Plugin version.
+    pub version: String,
+    /// SDK version.
+    pub sdk: String,
+    /// What it is, from the crate's description.
+    pub doc: String,
+    /// Its settings.
+    pub settings: Vec<Setting>,
+    /// JSON Schema of its settings.
+    pub settings_schema: Value,
+    /// Message types that it knows.
+    pub messages: Vec<Message>,
+    /// Handlers, in the order of their index.
+    pub handlers: Vec<Handler>,
+    /// Routes, in the order of their index.
+    pub routes: Vec<Route>,
+}
+
+/// One setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// Key in `[plugins.NAME.settings]`.
+    pub name: String,
+    /// What it means.
+    pub doc: String,
+    /// `secret`, `secrets`, `url` or `value`.
+    pub kind: String,
+    /// Must it be given?
+    pub required: bool,
+}
+
+/// One message type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// The type.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// What it means.
+    pub doc: String,
+    /// Lane, if not the type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
+    /// The field that orders it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// JSON Schema of its payload.
+    pub schema: Value,
+}
+
+/// One handler and its default terms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handler {
+    /// Name.
+    pub name: String,
+    /// What it does.
+    pub doc: String,
+    /// The type that it takes.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// Attempts before it is a dead letter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+    /// First and longest backoff, in milliseconds; of a list, the shortest and the longest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_ms: Option<(u64, u64)>,
+    /// Time for one attempt, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// The waits one after the other, in milliseconds; empty if they double.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backoff_waits_ms: Vec<u64>,
+    /// So many at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// So many attempts may begin within so many milliseconds, on each node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<(u32, u64)>,
+    /// `key` or `none`: which order messages are delivered in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// `dead-letter`, `hold-key` or `dead-letter-key`: what becomes of a delivery that is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_exhausted: Option<String>,
+}
+
+/// One route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Name of its function.
+    pub name: String,
+    /// What it does.
+    pub doc: String,
+    /// HTTP method, in capitals.
+    pub method: String,
+    /// Path below the mount; `{name}` is a parameter.
+    pub path: String,
+    /// Who may call it.
+    pub access: Access,
+    /// Longest body, in bytes, if not the host's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_limit: Option<u64>,
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// A holder of an API key. The scope is declared for when keys have scopes; today every key passes.
+    Key(String),
+    /// A sender whose signature fits.
+    Verify(Verify),
+}
+
+/// How a sender is verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verify {
+    /// Scheme, such as `stripe`.
+    pub scheme: String,
+    /// The setting that holds its secret or secrets.
+    pub setting: String,
+    /// Further keys of the scheme.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub options: serde_json::Map<String, Value>,
+}

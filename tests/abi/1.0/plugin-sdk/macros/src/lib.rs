@@ -1,0 +1,77 @@
+//! The attribute macros of the SDK. Authors use them through `coordinator_sdk::prelude`.
+//!
+//! In: the author's structs and one impl block. Out: the same items, plus the manifest, the ELF section's lines
+//! and the exported header. Not here: what runs at the boundary (see `sdk::serve`).
+//! Attribute macros and not derives, because they can add `#[serde(crate = …)]`: a plugin needs one dependency.
+#![forbid(unsafe_code)]
+
+mod data;
+mod docs;
+mod duration;
+mod handler;
+mod item;
+mod message;
+mod options;
+mod plugin;
+mod route;
+mod row;
+mod settings;
+mod signature;
+mod terms;
+
+use proc_macro::TokenStream;
+use syn::parse_macro_input;
+
+/// Turns an impl block into a plugin: its `#[route]`s, `#[handler]`s and `#[start]` become the plugin's surface.
+///
+/// The type is the plugin's settings (see [`macro@settings`]), or a state that a `#[start]` function makes of them:
+///
+/// - `#[start] async fn start(settings: S, ctx: &Context) -> Result<Self, StartError>`
+/// - `#[handler] async fn name(&self, ctx: &Context, message: M) -> Result<(), HandlerError>`, with the options
+///   `max_attempts = 8`, `backoff = "2s..15m"` (or `"1s, 10s, 5m"`), `timeout = "30s"`, `concurrency = 16`,
+///   `rate = "100/s"` (on each node), `order = "key"`, and with it `on_exhausted = "dead-letter"`, `"hold-key"` or
+///   `"dead-letter-key"`
+/// - `#[route(post, "/path", ACCESS)] async fn name(&self, ctx: &Context, request: R) -> Result<Response, RouteError>`
+///   where `R` is `Request` or `Json<T>` (or is left out), ACCESS is `verify = SCHEME(setting, key = literal)`,
+///   `auth = public` or `auth = key("scope")`, and the option `body_limit = "64KiB"` may follow
+///
+/// Every route and handler needs a doc comment: operators read it.
+#[proc_macro_attribute]
+pub fn plugin(options: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as syn::Item);
+    item::implementation(item)
+        .and_then(|item| plugin::expand(options.into(), item))
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Declares a message type: `#[message("org.example.thing.happened.v1", key = "field", lane = "name")]`.
+///
+/// `key` names the field that orders messages within their lane; `lane` defaults to the type.
+#[proc_macro_attribute]
+pub fn message(options: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as syn::Item);
+    item::structure(item, "message")
+        .and_then(|item| message::expand(options.into(), item))
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Declares a type that is nested in messages, or is the body of a route.
+#[proc_macro_attribute]
+pub fn data(options: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as syn::Item);
+    data::expand(options.into(), item)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Declares a plugin's settings. Every field needs a doc comment; `#[setting(default = EXPR)]` makes it optional.
+#[proc_macro_attribute]
+pub fn settings(options: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as syn::Item);
+    item::structure(item, "settings")
+        .and_then(|item| settings::expand(options.into(), item))
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
