@@ -34,7 +34,7 @@ pub struct HostTable {
     pub log: ROption<LogTableRef>,
     /// Does what one of the [`ask`](crate::code::ask) codes names. Since 1.1: new services are new codes.
     pub ask: unsafe extern "C" fn(&Opaque, Code, SharedBytes, SharedBytes) -> RawFuture,
-    /// Takes, or answers at once, what one of the [`tell`](crate::code::tell) codes names. Since 1.1.
+    /// Takes, or answers at once, what one of the [`tell`] codes names. Since 1.1.
     pub tell: unsafe extern "C" fn(&Opaque, Code, RSlice<'_, u8>) -> u64,
 }
 
@@ -61,7 +61,7 @@ pub trait Lend: Send + Sync + 'static {
         RawFuture::ready(unsupported(what))
     }
 
-    /// Takes, or answers at once, what `what` names ([`tell`](crate::code::tell)). Never waits.
+    /// Takes, or answers at once, what `what` names ([`tell`]). Never waits.
     fn tell(&self, what: Code, input: &[u8]) -> u64 {
         let _ = (what, input);
         tell::UNKNOWN
@@ -217,7 +217,7 @@ impl Lent {
         }
     }
 
-    /// Tells what one of the [`tell`](crate::code::tell) codes names. A host of ABI 1.0 knows nothing of it.
+    /// Tells what one of the [`tell`] codes names. A host of ABI 1.0 knows nothing of it.
     #[must_use]
     pub fn tell(&self, what: Code, input: &[u8]) -> u64 {
         match self.table.tell() {
