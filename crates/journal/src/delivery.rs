@@ -1,6 +1,6 @@
 //! What comes out: deliveries, and how they are settled.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use coordinator_message::{Envelope, MessageId, MessageType, Timestamp};
@@ -15,8 +15,8 @@ pub struct HandlerSpec {
     pub id: String,
     /// The types it is bound to.
     pub types: Vec<MessageType>,
-    /// The lanes that these types are published in.
-    pub lanes: BTreeSet<String>,
+    /// The lanes that each type is published in.
+    pub lanes: BTreeMap<MessageType, BTreeSet<String>>,
     /// Where a new handler, or a newly bound type, starts.
     pub from: StartFrom,
     /// Keep the order of messages of one ordering key within a lane? See [`crate::Journal::open`].
@@ -159,10 +159,27 @@ impl HandlerSpec {
     pub fn new(id: impl Into<String>, types: Vec<MessageType>) -> Self {
         Self {
             id: id.into(),
-            lanes: types.iter().map(|ty| ty.as_str().to_owned()).collect(),
+            lanes: types
+                .iter()
+                .map(|ty| (ty.clone(), [ty.as_str().to_owned()].into()))
+                .collect(),
             types,
             from: StartFrom::Now,
             order: false,
+        }
+    }
+
+    /// The same, but all its types are published in these lanes.
+    #[must_use]
+    pub fn in_lanes(self, lanes: &[&str]) -> Self {
+        let lanes: BTreeSet<String> = lanes.iter().map(|lane| (*lane).to_owned()).collect();
+        Self {
+            lanes: self
+                .types
+                .iter()
+                .map(|ty| (ty.clone(), lanes.clone()))
+                .collect(),
+            ..self
         }
     }
 }

@@ -20,6 +20,7 @@ mod fresh;
 mod front;
 mod handler;
 mod held;
+mod hints;
 mod keys;
 mod life;
 mod link;
@@ -148,6 +149,8 @@ impl RedisJournal {
             .await
             .map_err(OpenError::from_store)?;
         tokio::spawn(life::run(shared.clone()));
+        tokio::spawn(notify::run(shared.clone()));
+        tokio::spawn(notify::look_around(shared.clone()));
         tokio::spawn(outbox::run(shared.clone()));
         tokio::spawn(delayed::run(shared.clone()));
         Ok(Self { shared })

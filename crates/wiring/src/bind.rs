@@ -73,8 +73,8 @@ pub struct BoundHandler {
     pub ty: MessageType,
     /// The types that it is bound to: its own, unless an operator says otherwise.
     pub types: Vec<MessageType>,
-    /// The lanes that messages of these types are in.
-    pub lanes: BTreeSet<String>,
+    /// The lanes that messages of each of these types are in.
+    pub lanes: BTreeMap<MessageType, BTreeSet<String>>,
     /// How it is run.
     pub terms: HandlerTerms,
 }
@@ -184,7 +184,7 @@ impl Wiring {
                 index,
                 doc: handler.doc.clone(),
                 types: vec![ty.clone()],
-                lanes: BTreeSet::from([lane]),
+                lanes: [(ty.clone(), [lane].into())].into(),
                 ty,
                 terms,
             });

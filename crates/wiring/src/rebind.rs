@@ -24,8 +24,11 @@ impl Wiring {
             };
             match bind(handler, on, &self.types) {
                 Ok(types) => {
-                    let known = types.iter().filter_map(|ty| self.types.get(ty));
-                    handler.lanes = known.map(|known| known.lane.clone()).collect();
+                    let lane = |ty: &MessageType| {
+                        let known = self.types.get(ty)?;
+                        Some((ty.clone(), [known.lane.clone()].into()))
+                    };
+                    handler.lanes = types.iter().filter_map(lane).collect();
                     handler.types = types;
                 }
                 Err(wrong) => findings.extend(wrong),

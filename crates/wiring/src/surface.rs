@@ -1,6 +1,6 @@
 //! What plugins have beside handlers, routes and steps: schedules, commands, checks, flags.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coordinator_abi::manifest;
@@ -138,7 +138,7 @@ impl Wiring {
                 kind: HandlerKind::Schedule,
                 index,
                 doc: schedule.doc.clone(),
-                lanes: BTreeSet::from([ty.to_string()]),
+                lanes: [(ty.clone(), [ty.to_string()].into())].into(),
                 types: vec![ty.clone()],
                 ty: ty.clone(),
                 terms,

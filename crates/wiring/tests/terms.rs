@@ -105,7 +105,7 @@ fn the_author_comes_before_the_host_and_the_operator_before_both() {
 fn a_handler_knows_the_lane_of_its_type() {
     let manifest = manifest(json!({}), None);
     let (wiring, findings) = build(&manifest, &operator(&[])).unwrap();
-    assert!(wiring.handlers[0].lanes.contains("orders"));
+    assert!(wiring.handlers[0].lanes.values().flatten().eq(["orders"]));
     assert_eq!(findings, []);
 }
 

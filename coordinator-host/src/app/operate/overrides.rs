@@ -1,5 +1,6 @@
 //! Wiring and settings: what is in force, what operators set over the configuration file, and going back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use coordinator_gateway::Problem;
@@ -40,7 +41,7 @@ impl House {
             json!({
                 "id": handler.id, "doc": handler.doc,
                 "types": handler.types.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "lanes": handler.lanes, "max_attempts": handler.terms.max_attempts,
+                "lanes": handler.lanes.values().flatten().collect::<BTreeSet<_>>(), "max_attempts": handler.terms.max_attempts,
                 "timeout_ms": millis(handler.terms.timeout), "concurrency": handler.terms.concurrency,
                 "backoff_ms": [millis(handler.terms.backoff_min), millis(handler.terms.backoff_max)],
                 "rate": handler.terms.rate.map(|rate| rate.to_string()),

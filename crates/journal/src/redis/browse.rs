@@ -117,17 +117,17 @@ impl<'a> Filter<'a> {
 
     /// The shards in which something may match.
     fn shards(&self, shared: &Shared, handlers: &BTreeMap<String, Registered>) -> Vec<Arc<Shard>> {
-        let lanes = match &self.query.handler {
+        let reader = match &self.query.handler {
             None => None,
             Some(id) => Some(match handlers.get(id) {
-                Some(handler) => &handler.lanes,
+                Some(handler) => handler,
                 None => return Vec::new(),
             }),
         };
         let partition = self.key.as_ref().map(|key| shared.partition(Some(key)));
         let mut shards = shared.shards.all();
         shards.retain(|shard| {
-            lanes.is_none_or(|lanes| lanes.contains(&shard.lane))
+            reader.is_none_or(|reader| reader.reads(&shard.lane))
                 && partition.is_none_or(|partition| shard.partition == partition)
         });
         shards.sort_by_key(|shard| keys::shard_name(&shard.lane, shard.partition));

@@ -1,16 +1,17 @@
 //! Messages whose time has come go into their log. Any node may do it, and twice is once.
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coordinator_message::Timestamp;
+use futures_util::future::join_all;
 
 use super::error::StoreError;
 use super::keys;
 use super::link::{Lazy, Script};
 use super::publish::{APART, LOG, TOGETHER};
 use super::shard::Shard;
-use super::state::Shared;
+use super::state::{ABREAST, Shared};
 use super::trouble::Trouble;
 
 /// How often what other nodes accepted is looked for.
@@ -27,11 +28,20 @@ static PROMOTE: [Lazy; 2] = [
 /// Runs until the journal is closed.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut trouble = Trouble::with("deliver what was delayed");
+    let mut looked: Option<Instant> = None;
     loop {
+        let shards = if looked.is_none_or(|looked| looked.elapsed() >= EVERY) {
+            looked = Some(Instant::now());
+            shared.shards.all()
+        } else {
+            due(&shared)
+        };
         let mut outcome = Ok(());
-        for shard in shared.shards.all() {
-            outcome = promote(&shared, &shard).await.and(outcome);
+        for some in shards.chunks(ABREAST) {
+            let steps = some.iter().map(|shard| promote(&shared, shard));
+            outcome = join_all(steps).await.into_iter().fold(outcome, Result::and);
         }
+        let failed = outcome.is_err();
         trouble.note(outcome);
         let next = shared
             .shards
@@ -39,19 +49,27 @@ pub(super) async fn run(shared: Arc<Shared>) {
             .iter()
             .filter_map(|shard| shard.delayed())
             .min();
-        let due = async {
+        let soon = async {
             match next {
-                Some(due) => shared.clock.sleep_until(due).await,
-                None => std::future::pending().await,
+                Some(due) if !failed => shared.clock.sleep_until(due).await,
+                _ => std::future::pending().await,
             }
         };
         tokio::select! {
-            () = due => {}
+            () = soon => {}
             () = shared.delayed.notified() => {}
             () = tokio::time::sleep(EVERY) => {}
             () = shared.closing() => return,
         }
     }
+}
+
+/// The shards in which something is due, as far as this node knows.
+fn due(shared: &Shared) -> Vec<Arc<Shard>> {
+    let now = shared.clock.now();
+    let mut shards = shared.shards.all();
+    shards.retain(|shard| shard.delayed().is_some_and(|due| due <= now));
+    shards
 }
 
 /// Moves what is due in one shard.
@@ -69,7 +87,7 @@ async fn promote(shared: &Shared, shard: &Shard) -> Result<(), StoreError> {
         ];
         let script = &PROMOTE[shared.apart()];
         let mut call = script.with(&names);
-        call.arg(now.as_millis());
+        call.arg(now.as_millis()).arg(shared.teller());
         let (moved, next): (u64, String) = shared.hot.call(script, &call).await?;
         #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds")]
         shard.next_delayed(

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tracing::warn;
 
 use super::error::StoreError;
 use super::handler::{Bound, Handler, PAGE, Plan, View};
+use super::hints::AT_ONCE;
 use super::state::Shared;
 use super::{read, strays};
 
@@ -21,12 +23,7 @@ pub(super) async fn run(shared: Arc<Shared>, handler: Arc<Handler>) {
         tokio::pin!(work);
         work.as_mut().enable();
         match handler.plan(shared.clock.now()) {
-            Plan::Idle { due, hungry } => {
-                if hungry && let Some(view) = handler.view() {
-                    for bound in &view.shards {
-                        bound.shard.armed.notify_one();
-                    }
-                }
+            Plan::Idle { due } => {
                 let later = async {
                     match due {
                         Some(due) => shared.clock.sleep_until(due).await,
@@ -87,13 +84,14 @@ impl Turn {
         failed: bool,
     ) -> Result<(), StoreError> {
         if failed {
-            for bound in &view.shards {
+            for bound in view.shards.values() {
                 strays::give_back(shared, handler, bound).await?;
             }
         }
         self.read(shared, handler, view, want).await
     }
 
+    /// Reads all of them at once: what is due, then what is new.
     async fn read(
         &self,
         shared: &Arc<Shared>,
@@ -101,53 +99,78 @@ impl Turn {
         view: &View,
         want: usize,
     ) -> Result<(), StoreError> {
-        let mut left = want;
         // Half of a page at most while there is news: late retries do not starve first tries.
-        let mut share = if self.news.is_empty() {
+        let share = if self.news.is_empty() {
             want
         } else {
             want.div_ceil(2)
         };
-        for bound in &self.due {
-            if share == 0 {
-                handler.poke(bound.shard.index);
-                continue;
-            }
-            let found = read::waiting(shared, handler, bound, share).await?;
-            share = share.saturating_sub(found.len());
-            left = left.saturating_sub(found.len());
-            handler.deposit(found, shared);
+        let left = want - self.read_due(shared, handler, share).await?;
+        self.read_news(shared, handler, view, left).await
+    }
+
+    /// Answers how many were found.
+    async fn read_due(
+        &self,
+        shared: &Arc<Shared>,
+        handler: &Handler,
+        most: usize,
+    ) -> Result<usize, StoreError> {
+        let (now, later) = self.due.split_at(most.min(self.due.len()));
+        for bound in later {
+            handler.due(bound.shard.index, AT_ONCE);
         }
-        let mut fresh = Vec::new();
-        for bound in &self.news {
-            let index = bound.shard.index;
-            if left == 0 {
-                handler.news(index);
-                continue;
+        let each = most / now.len().max(1);
+        let looks = now
+            .iter()
+            .map(|bound| read::waiting(shared, handler, bound, each));
+        let (mut count, mut outcome) = (0, Ok(()));
+        for looked in join_all(looks).await {
+            match looked {
+                Ok(found) => {
+                    count += found.len();
+                    handler.deposit(found, shared);
+                }
+                Err(error) => outcome = Err(error),
             }
-            let ask = left.min(PAGE);
-            let looked = if view.order {
-                read::in_order(shared, handler, bound, ask).await
+        }
+        outcome.map(|()| count)
+    }
+
+    async fn read_news(
+        &self,
+        shared: &Arc<Shared>,
+        handler: &Handler,
+        view: &View,
+        most: usize,
+    ) -> Result<(), StoreError> {
+        let (now, later) = self.news.split_at(most.min(self.news.len()));
+        for bound in later {
+            handler.news(bound.shard.index);
+        }
+        let each = (most / now.len().max(1)).min(PAGE);
+        let looks = now.iter().map(async |bound| {
+            if view.order {
+                read::in_order(shared, handler, bound, each).await
             } else {
-                read::log(shared, handler, bound, ask).await
-            };
+                read::log(shared, handler, bound, each).await
+            }
+        });
+        let (mut fresh, mut outcome) = (Vec::new(), Ok(()));
+        for (bound, looked) in now.iter().zip(join_all(looks).await) {
             match looked {
                 Ok((found, more)) => {
-                    left = left.saturating_sub(found.len());
                     fresh.extend(found);
                     if more {
-                        handler.news(index);
+                        handler.news(bound.shard.index);
                     }
                 }
-                Err(error) => {
-                    // What other shards gave is this node's already.
-                    handler.deposit(fresh, shared);
-                    return Err(error);
-                }
+                // What other shards gave is this node's already.
+                Err(error) => outcome = Err(error),
             }
         }
         fresh.sort_by_key(|found| found.position);
         handler.deposit(fresh, shared);
-        Ok(())
+        outcome
     }
 }

@@ -3,7 +3,7 @@
 //! The feeder (`feed.rs`) reads and deposits here; [`RedisDeliveries`](super::deliveries) takes. So a wait that is
 //! dropped loses nothing. No more is read than was asked for, and for a handler in a hurry the page after that.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,9 +12,10 @@ use tokio::sync::{Notify, mpsc};
 
 use super::front::Batch;
 use super::held::{Claim, Found, Held, Stage};
+use super::hints::{AT_ONCE, Hints};
 use super::pace::Pace;
 use super::shard::Shard;
-use super::state::Shared;
+use super::state::{ABREAST, Shared};
 use crate::{Delivery, Token};
 
 /// Most entries of one read of the log.
@@ -39,7 +40,8 @@ pub(super) struct Handler {
 pub(super) struct View {
     pub(super) generation: u64,
     pub(super) order: bool,
-    pub(super) shards: Vec<Bound>,
+    /// By their index.
+    pub(super) shards: BTreeMap<u32, Bound>,
 }
 
 /// One shard that a handler reads.
@@ -58,30 +60,17 @@ struct Feed {
     pace: Pace,
     buffer: VecDeque<Place>,
     held: HashMap<Place, Held>,
-    hints: HashMap<u32, Hint>,
-    turn: usize,
+    hints: Hints,
 }
 
 /// Shard and position.
 type Place = (u32, u64);
 
-/// What is known of a shard without asking.
-#[derive(Debug, Clone, Copy)]
-struct Hint {
-    /// There may be something in the log.
-    news: bool,
-    /// When something that waits is due.
-    due: Option<Timestamp>,
-}
-
 /// What the feeder is to do.
 #[derive(Debug)]
 pub(super) enum Plan {
     /// Nothing until it is woken, or then.
-    Idle {
-        due: Option<Timestamp>,
-        hungry: bool,
-    },
+    Idle { due: Option<Timestamp> },
     /// Read so many.
     Read {
         view: Arc<View>,
@@ -107,25 +96,21 @@ impl Handler {
 
     /// Something may be there, or due, in this shard.
     pub(super) fn poke(&self, shard: u32) {
-        self.hint(shard, true, Some(Timestamp::from_millis(0)));
+        self.hint(|hints| hints.news(shard) && hints.due(shard, AT_ONCE));
     }
 
     /// Something is in the log of this shard.
     pub(super) fn news(&self, shard: u32) {
-        self.hint(shard, true, None);
+        self.hint(|hints| hints.news(shard));
     }
 
     /// Something of this shard is due then.
     pub(super) fn due(&self, shard: u32, due: Timestamp) {
-        self.hint(shard, false, Some(due));
+        self.hint(|hints| hints.due(shard, due));
     }
 
-    fn hint(&self, shard: u32, news: bool, due: Option<Timestamp>) {
-        let mut feed = self.feed();
-        if let Some(hint) = feed.hints.get_mut(&shard) {
-            hint.news |= news;
-            hint.due = [hint.due, due].into_iter().flatten().min();
-            drop(feed);
+    fn hint(&self, note: impl FnOnce(&mut Hints) -> bool) {
+        if note(&mut self.feed().hints) {
             self.work.notify_one();
         }
     }
@@ -150,15 +135,12 @@ impl Handler {
     pub(super) fn bind(&self, order: bool, shards: Vec<Bound>, shared: &Shared) -> u64 {
         let mut feed = self.feed();
         let generation = feed.view.as_ref().map_or(1, |view| view.generation + 1);
-        let fresh = Hint {
-            news: true,
-            due: Some(Timestamp::from_millis(0)),
-        };
-        feed.hints = shards.iter().map(|one| (one.shard.index, fresh)).collect();
+        feed.hints = Hints::of(shards.iter().map(|bound| bound.shard.index));
+        let by_index = |bound: Bound| (bound.shard.index, bound);
         feed.view = Some(Arc::new(View {
             generation,
             order,
-            shards,
+            shards: shards.into_iter().map(by_index).collect(),
         }));
         feed.wanted = 0;
         let mut again: Vec<Place> = Vec::new();
@@ -183,38 +165,26 @@ impl Handler {
     pub(super) fn plan(&self, now: Timestamp) -> Plan {
         let mut feed = self.feed();
         let want = feed.wanted.saturating_sub(feed.buffer.len());
-        let idle = Plan::Idle {
-            due: None,
-            hungry: false,
-        };
         let Some(view) = feed.view.clone().filter(|_| want > 0 && !self.is_paused()) else {
-            return idle;
+            return Plan::Idle { due: None };
         };
-        let (mut due, mut news, mut next) = (Vec::new(), Vec::new(), None);
-        for bound in &view.shards {
-            let Some(hint) = feed.hints.get_mut(&bound.shard.index) else {
-                continue;
-            };
-            if hint.due.is_some_and(|due| due <= now) {
-                hint.due = None;
-                due.push(bound.clone());
-            }
-            if std::mem::take(&mut hint.news) {
-                news.push(bound.clone());
-            }
-            next = [next, hint.due].into_iter().flatten().min();
-        }
+        let bound = |shard: u32| view.shards.get(&shard).cloned();
+        let due: Vec<Bound> = feed
+            .hints
+            .take_due(now, ABREAST)
+            .into_iter()
+            .filter_map(bound)
+            .collect();
+        let news: Vec<Bound> = feed
+            .hints
+            .take_news(ABREAST)
+            .into_iter()
+            .filter_map(bound)
+            .collect();
         if due.is_empty() && news.is_empty() {
             return Plan::Idle {
-                due: next,
-                hungry: true,
+                due: feed.hints.next_due(),
             };
-        }
-        feed.turn = feed.turn.wrapping_add(1);
-        let turn = feed.turn;
-        for list in [&mut due, &mut news] {
-            let shift = turn % list.len().max(1);
-            list.rotate_left(shift);
         }
         Plan::Read {
             view,

@@ -19,6 +19,7 @@
 //! | `G:probe` | STRING PX | written to find out whether writing works |
 //! | `G:ticks` | HASH | schedule → time of its last tick, ms |
 //! | `G:o` | STREAM | outbox of ticks |
+//! | `G:news` | channel | a node, and the log that it appended to |
 //! | `T:s` | STREAM | the log: `t` type, `k` digest or empty, `m` metadata, `d` payload, always all four, in this order. An empty `d`: the payload is in `T:data`, or dropped |
 //! | group `h` on `T:s` | | one per handler; its consumers are incarnations of nodes. Pending there: a first attempt that runs |
 //! | `T:t` | HASH | type → bound handlers, each followed by `\n` |
@@ -287,6 +288,11 @@ impl GlobalKeys {
     /// `G:o`
     pub(super) fn outbox(&self) -> String {
         format!("{}:o", self.tag)
+    }
+
+    /// `G:news`, a channel.
+    pub(super) fn news(&self) -> String {
+        format!("{}:news", self.tag)
     }
 }
 

@@ -7,13 +7,15 @@
 use std::sync::{Arc, LazyLock};
 
 use ::redis::{Cmd, Value, cmd};
+use futures_util::future::join_all;
 use tracing::{info, warn};
 
 use super::error::StoreError;
-use super::handler::Handler;
+use super::handler::{Bound, Handler};
 use super::link::{LIB, Lazy, Script, bytes, items};
+use super::notify;
 use super::shard::{Incarnation, Shard};
-use super::state::Shared;
+use super::state::{ABREAST, Shared};
 use super::trouble::Trouble;
 
 static CLAIM: Lazy = LazyLock::new(|| Script::new("allow-oom", &[LIB, include_str!("claim.lua")]));
@@ -70,8 +72,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// Every shard is tried; the last error is told.
 async fn renew_all(shared: &Shared) -> Result<(), StoreError> {
     let mut outcome = Ok(());
-    for shard in shared.shards.all() {
-        outcome = renew(shared, &shard).await.and(outcome);
+    for some in shared.shards.all().chunks(ABREAST) {
+        let renewals = some.iter().map(|shard| renew(shared, shard));
+        outcome = join_all(renewals)
+            .await
+            .into_iter()
+            .fold(outcome, Result::and);
     }
     outcome
 }
@@ -114,21 +120,32 @@ pub(super) async fn take_over(shared: &Shared, handler: &Handler) -> Result<(), 
     let Some(view) = handler.view() else {
         return Ok(());
     };
-    for bound in &view.shards {
-        let shard = &bound.shard;
-        let own = shard.incarnation();
-        for node in nodes(shared, shard, &handler.name).await? {
-            if *node == *own.name {
-                continue;
-            }
-            let taken = take(shared, shard, &handler.name, &node, Why::Gone).await?;
-            if taken > 0 {
-                info!(
-                    handler = &*handler.name,
-                    node, taken, "took over from a node that is gone"
-                );
-                handler.poke(shard.index);
-            }
+    let bounds: Vec<&Bound> = view.shards.values().collect();
+    for some in bounds.chunks(ABREAST) {
+        let takings = some
+            .iter()
+            .map(|bound| take_over_in(shared, handler, &bound.shard));
+        join_all(takings)
+            .await
+            .into_iter()
+            .collect::<Result<(), _>>()?;
+    }
+    Ok(())
+}
+
+async fn take_over_in(shared: &Shared, handler: &Handler, shard: &Shard) -> Result<(), StoreError> {
+    let own = shard.incarnation();
+    for node in nodes(shared, shard, &handler.name).await? {
+        if *node == *own.name {
+            continue;
+        }
+        let taken = take(shared, shard, &handler.name, &node, Why::Gone).await?;
+        if taken > 0 {
+            info!(
+                handler = &*handler.name,
+                node, taken, "took over from a node that is gone"
+            );
+            handler.poke(shard.index);
         }
     }
     Ok(())
@@ -200,7 +217,7 @@ pub(super) async fn give_back(shared: &Shared) {
     let handlers: Vec<Arc<Handler>> = shared.handlers().values().cloned().collect();
     for handler in &handlers {
         let Some(view) = handler.view() else { continue };
-        for bound in &view.shards {
+        for bound in view.shards.values() {
             let node = bound.shard.incarnation();
             if !node.alive {
                 continue;
@@ -212,8 +229,12 @@ pub(super) async fn give_back(shared: &Shared) {
                 &node.name,
                 Why::GivenBack,
             );
-            if let Err(error) = given.await {
-                warn!(handler = &*handler.name, error = %error, "failed to give deliveries back; they are taken over when the heartbeat is gone");
+            match given.await {
+                Ok(0) => {}
+                Ok(_) => notify::tell(shared, &bound.shard).await,
+                Err(error) => {
+                    warn!(handler = &*handler.name, error = %error, "failed to give deliveries back; they are taken over when the heartbeat is gone");
+                }
             }
         }
     }

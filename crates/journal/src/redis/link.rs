@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, ServerErrorKind,
-    ToRedisArgs, Value, cmd,
+    Client, Cmd, ErrorKind, FromRedisValue, Pipeline, ServerErrorKind, ToRedisArgs, Value, cmd,
 };
 
 use super::error::StoreError;
@@ -55,18 +54,6 @@ impl Link {
         ConnectionManager::new_with_config(client.clone(), config)
             .await
             .map(Self)
-    }
-
-    /// A connection of its own for commands that block.
-    pub(super) async fn blocking(
-        client: &Client,
-    ) -> Result<::redis::aio::MultiplexedConnection, ::redis::RedisError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(None);
-        client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
     }
 
     /// Runs one command.

@@ -74,6 +74,11 @@ local function write_counts(counters)
   for ty, more in pairs(more_of_type) do call('HINCRBY', counters, 'n:' .. ty, more) end
 end
 
+-- Tells other nodes that something is in a log. `who` is this node, 32 digits, and the channel.
+local function tell(log, who)
+  call('PUBLISH', string.sub(who, 33), string.sub(who, 1, 32) .. log)
+end
+
 -- What a message takes of `max_size`.
 local function size(t, k, m, d)
   return #t + #k + #m + #d + 64

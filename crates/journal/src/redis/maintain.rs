@@ -117,7 +117,7 @@ impl Round<'_> {
     async fn bury_unread(&self, shard: &Arc<Shard>) -> Result<(), StoreError> {
         let failure = unattempted("expired before the handler took it", self.now);
         for (id, known) in &self.handlers {
-            if self.open.contains(id) && known.lanes.contains(&shard.lane) {
+            if self.open.contains(id) && known.reads(&shard.lane) {
                 let upto = self.horizon.as_millis().to_string();
                 gone::bury_unread(self, shard, id, (&upto, &failure)).await?;
             }

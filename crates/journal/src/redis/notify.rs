@@ -1,35 +1,35 @@
-//! Hears of what other nodes publish: one blocking read for each shard, on a connection of its own.
+//! Hears of what other nodes put into the logs, and tells them: a channel for the whole journal, so that the connection
+//! is one however many lanes there are.
 //!
-//! It is armed by a handler that found nothing. The place to wait from is taken before the handlers look once more, so
-//! nothing falls between. The wait ends after a second, and everything is looked at: that finds what no entry tells,
-//! such as a delivery that another node gave back.
+//! A message of the channel is a node and the log it wrote to; the scripts that append send it. It promises nothing: after
+//! every new subscription all is looked at, and some shards are looked at each second anyway.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Value, cmd};
+use ::redis::cmd;
+use futures_util::StreamExt as _;
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::error::StoreError;
-use super::link::{Link, bytes, items};
 use super::shard::Shard;
-use super::state::Shared;
+use super::state::{ABREAST, Shared};
 
-/// How long one read blocks.
+/// Between two looks without cause, and after an error.
 const WAIT: Duration = Duration::from_secs(1);
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(2);
 
-/// Runs until the journal is closed.
-pub(super) async fn run(shared: Arc<Shared>, shard: Arc<Shard>) {
-    while !shared.is_closed() {
+/// Hears, until the journal is closed.
+pub(super) async fn run(shared: Arc<Shared>) {
+    loop {
         tokio::select! {
-            heard = listen(&shared, &shard) => {
-                if let Err(error) = heard {
-                    debug!(lane = shard.lane, error = %error, "failed to listen; trying again");
-                }
-            }
+            heard = listen(&shared) => if let Err(error) = heard {
+                debug!(error = %error, "failed to listen to other nodes; trying again");
+            },
             () = shared.closing() => return,
         }
-        shared.poke(&shard);
         tokio::select! {
             () = tokio::time::sleep(WAIT) => {}
             () = shared.closing() => return,
@@ -38,36 +38,58 @@ pub(super) async fn run(shared: Arc<Shared>, shard: Arc<Shard>) {
 }
 
 /// Listens for as long as the connection lives.
-async fn listen(shared: &Shared, shard: &Shard) -> Result<(), StoreError> {
-    let mut connection = Link::blocking(&shared.client).await?;
-    loop {
-        shard.armed.notified().await;
-        let last = last_id(shared, shard).await?;
-        shared.poke(shard);
-        let mut read = cmd("XREAD");
-        read.arg("BLOCK")
-            .arg(WAIT.as_millis())
-            .arg("COUNT")
-            .arg(1)
-            .arg("STREAMS")
-            .arg(shard.keys.log())
-            .arg(last);
-        read.query_async::<Value>(&mut connection).await?;
-        shared.poke(shard);
+async fn listen(shared: &Shared) -> Result<(), StoreError> {
+    let connecting = timeout(CONNECT, shared.client.get_async_pubsub()).await;
+    let Ok(connected) = connecting else {
+        return Ok(());
+    };
+    let mut channel = connected?;
+    channel.subscribe(shared.global.news()).await?;
+    for shard in shared.shards.all() {
+        shared.poke(&shard);
+    }
+    let mut told = channel.into_on_message();
+    while let Some(message) = told.next().await {
+        let Some((node, log)) = message
+            .get_payload_bytes()
+            .split_at_checked(shared.node.len())
+        else {
+            continue;
+        };
+        if node != shared.node.as_bytes()
+            && let Some(shard) = std::str::from_utf8(log)
+                .ok()
+                .and_then(|log| shared.shards.with_log(log))
+        {
+            shared.poke(&shard);
+        }
+    }
+    Ok(())
+}
+
+/// Tells other nodes to look at a shard: something in it is for whoever comes first. They find it later if this fails.
+pub(super) async fn tell(shared: &Shared, shard: &Shard) {
+    let mut publish = cmd("PUBLISH");
+    publish
+        .arg(shared.global.news())
+        .arg(format!("{}{}", shared.node, shard.keys.log()));
+    if let Err(error) = shared.look.run::<i64>(&publish).await {
+        debug!(error = %error, "other nodes were not told");
     }
 }
 
-/// The last id that the log gave.
-async fn last_id(shared: &Shared, shard: &Shard) -> Result<String, StoreError> {
-    let mut range = cmd("XREVRANGE");
-    range
-        .arg(shard.keys.log())
-        .arg("+")
-        .arg("-")
-        .arg("COUNT")
-        .arg(1);
-    let entries: Vec<Value> = shared.hot.run(&range).await?;
-    let entry = entries.into_iter().next().map(items).unwrap_or_default();
-    let id = entry.first().map(|id| String::from_utf8_lossy(bytes(id)));
-    Ok(id.map_or_else(|| "0-0".to_owned(), |id| id.into_owned()))
+/// Looks at some shards each second, one after the other, until the journal is closed: that finds what nobody told of.
+pub(super) async fn look_around(shared: Arc<Shared>) {
+    let mut next = 0;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(WAIT) => {}
+            () = shared.closing() => return,
+        }
+        let shards = shared.shards.all();
+        for offset in 0..ABREAST.min(shards.len()) {
+            shared.poke(&shards[(next + offset) % shards.len()]);
+        }
+        next = (next + ABREAST) % shards.len().max(1);
+    }
 }

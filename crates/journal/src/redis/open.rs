@@ -2,7 +2,7 @@
 //!
 //! Each step may be repeated: a crash between two leaves what the next opening goes on from.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use ::redis::cmd;
@@ -15,7 +15,7 @@ use super::link::{LIB, Lazy, Script};
 use super::registry::{self, Registered};
 use super::shard::Shard;
 use super::state::Shared;
-use super::{feed, keys, life, notify, publish, settle};
+use super::{feed, keys, life, publish, settle};
 use crate::{Deliveries, HandlerSpec, StartFrom};
 
 static BIND: Lazy = LazyLock::new(|| Script::new("allow-oom", &[LIB, include_str!("bind.lua")]));
@@ -23,6 +23,10 @@ static REORDER: Lazy =
     LazyLock::new(|| Script::new("allow-oom", &[LIB, include_str!("reorder.lua")]));
 static UNBIND: Lazy =
     LazyLock::new(|| Script::new("allow-oom", &[LIB, include_str!("unbind.lua")]));
+
+type Lanes = BTreeMap<MessageType, BTreeSet<String>>;
+/// A shard, and the handler's types in its lane.
+type Place<'a> = (Arc<Shard>, Vec<&'a MessageType>);
 
 /// See [`crate::Journal::open`].
 pub(super) async fn open(
@@ -33,28 +37,27 @@ pub(super) async fn open(
         return Err(StoreError::Closed);
     }
     let before = registry::handler(shared, &spec.id).await?;
-    let mut shards = Vec::new();
-    for lane in &spec.lanes {
+    let lanes = lanes(&spec, before.as_ref());
+    let mut places = Vec::new();
+    for (lane, types) in by_lane(&lanes) {
         for partition in 0..shared.partitions {
-            shards.push(publish::shard_at(shared, lane, partition).await?);
+            let shard = publish::shard_at(shared, lane, partition).await?;
+            places.push((shard, types.clone()));
         }
     }
-    align(shared, &shards, &spec, before.as_ref()).await?;
+    align(shared, &places, &spec, before.as_ref()).await?;
     let paused = before.as_ref().is_some_and(|before| before.paused);
     let registered = Registered {
         types: spec.types.clone(),
-        lanes: spec.lanes.clone(),
+        lanes: lanes.clone(),
         order: spec.order,
         paused,
         seen: shared.clock.now(),
     };
     registry::save(shared, &spec.id, &registered).await?;
-    let mut bounds = Vec::with_capacity(shards.len());
-    for shard in shards {
-        shard.watch(|| {
-            tokio::spawn(notify::run(shared.clone(), shard.clone()));
-        });
-        bounds.push(bound(shared, shard.clone(), &spec).await?);
+    let mut bounds = Vec::with_capacity(places.len());
+    for (shard, types) in places {
+        bounds.push(bound(shared, shard, &spec.id, &types).await?);
     }
     let (handler, new) = of_this_node(shared, &spec.id);
     let generation = handler.bind(spec.order, bounds, shared);
@@ -71,16 +74,37 @@ pub(super) async fn open(
     }))
 }
 
+/// The lanes of each type: those that it was in before, too, since what waits there is still for this handler.
+fn lanes(spec: &HandlerSpec, before: Option<&Registered>) -> Lanes {
+    let mut lanes = spec.lanes.clone();
+    for (ty, lanes) in &mut lanes {
+        let known = before.and_then(|before| before.lanes.get(ty));
+        lanes.extend(known.into_iter().flatten().cloned());
+    }
+    lanes
+}
+
+/// The types of each lane.
+fn by_lane(lanes: &Lanes) -> BTreeMap<&str, Vec<&MessageType>> {
+    let mut types: BTreeMap<&str, Vec<&MessageType>> = BTreeMap::new();
+    for (ty, lanes) in lanes {
+        for lane in lanes {
+            types.entry(lane).or_default().push(ty);
+        }
+    }
+    types
+}
+
 /// Brings what is in the shards in line with the wiring.
 async fn align(
     shared: &Arc<Shared>,
-    shards: &[Arc<Shard>],
+    places: &[Place<'_>],
     spec: &HandlerSpec,
     before: Option<&Registered>,
 ) -> Result<(), StoreError> {
     let reorder = before.is_some_and(|before| before.order != spec.order);
-    for shard in shards {
-        bind(shared, shard, spec, before).await?;
+    for (shard, types) in places {
+        bind(shared, shard, spec, types, before).await?;
         if reorder {
             let keys = shard.keys.of_handler(&spec.id, &shard.incarnation().name);
             let mut call = REORDER.with(&keys);
@@ -107,11 +131,12 @@ fn of_this_node(shared: &Shared, id: &str) -> (Arc<Handler>, bool) {
     (handler, true)
 }
 
-/// Binds every type in one shard.
+/// Binds the types of one shard.
 async fn bind(
     shared: &Shared,
     shard: &Shard,
     spec: &HandlerSpec,
+    types: &[&MessageType],
     before: Option<&Registered>,
 ) -> Result<(), StoreError> {
     // A type that was bound before starts at the beginning of a shard that is new: nobody has handled what is there.
@@ -119,10 +144,10 @@ async fn bind(
         let known = before.is_some_and(|before| before.types.contains(ty));
         known || spec.from == StartFrom::Earliest
     };
-    let earliest = spec.types.iter().any(from);
+    let earliest = types.iter().any(|ty| from(ty));
     let mut keys = shard.keys.of_handler(&spec.id, &shard.incarnation().name);
     keys.push(shard.keys.types());
-    for ty in &spec.types {
+    for ty in types.iter().copied() {
         let (mut at, mut seen) = (String::new(), 0_u64);
         loop {
             let mut call = BIND.with(&keys);
@@ -159,7 +184,7 @@ async fn unbind(
     }
     registry::learn_shards(shared).await?;
     for shard in shared.shards.all() {
-        if !before.lanes.contains(&shard.lane) {
+        if !before.reads(&shard.lane) {
             continue;
         }
         let mut keys = shard.keys.of_handler(&spec.id, &shard.incarnation().name);
@@ -186,20 +211,17 @@ async fn unbind(
 async fn bound(
     shared: &Shared,
     shard: Arc<Shard>,
-    spec: &HandlerSpec,
+    handler: &str,
+    types: &[&MessageType],
 ) -> Result<Bound, StoreError> {
-    let mut starts = cmd("HMGET");
-    starts.arg(shard.keys.bindings());
-    for ty in &spec.types {
-        starts.arg(format!("{}\0{ty}", spec.id));
+    let mut asked = cmd("HMGET");
+    asked.arg(shard.keys.bindings());
+    for ty in types {
+        asked.arg(format!("{handler}\0{ty}"));
     }
-    let found: Vec<Option<String>> = if spec.types.is_empty() {
-        Vec::new()
-    } else {
-        shared.hot.run(&starts).await?
-    };
+    let found: Vec<Option<String>> = shared.hot.run(&asked).await?;
     let mut starts = HashMap::new();
-    for (ty, start) in spec.types.iter().zip(found) {
+    for (ty, start) in types.iter().zip(found) {
         let start = start.as_deref().and_then(keys::position);
         let start = start.ok_or(StoreError::Damaged("a binding has no start"))?;
         starts.insert(ty.as_str().as_bytes().to_vec(), start);

@@ -13,11 +13,11 @@ use coordinator_message::Timestamp;
 use super::codec::pack;
 use super::detail::{Found, find};
 use super::error::StoreError;
-use super::keys;
 use super::link::{LIB, Lazy, Script};
 use super::registry::{self, Registered};
 use super::shard::Shard;
 use super::state::Shared;
+use super::{keys, notify};
 use crate::{Control, Discard, Failure, FailureKind, Replay, Replayed};
 
 const OPERATE: &str = include_str!("operate/lib.lua");
@@ -145,6 +145,7 @@ async fn schedule(
     }
     let answers = shared.look.call(&REPLAY, &call).await?;
     shared.poke(shard);
+    notify::tell(shared, shard).await;
     Ok(answers)
 }
 
@@ -198,6 +199,7 @@ pub(super) async fn discard(shared: &Shared, batch: Vec<Discard>) -> Result<Vec<
                 answers[one.of] += count;
             }
             shared.poke(shard);
+            notify::tell(shared, shard).await;
         }
     }
     Ok(answers)
@@ -249,7 +251,7 @@ async fn skip(shared: &Shared, handler: &str, known: &Registered) -> Result<u64,
     registry::learn_shards(shared).await?;
     let mut settled = 0;
     for shard in shared.shards.all() {
-        if !known.lanes.contains(&shard.lane) {
+        if !known.reads(&shard.lane) {
             continue;
         }
         for part in ["unread", "parked", "rows"] {
@@ -264,6 +266,7 @@ async fn skip(shared: &Shared, handler: &str, known: &Registered) -> Result<u64,
             }
         }
         shared.poke(&shard);
+        notify::tell(shared, &shard).await;
     }
     Ok(settled)
 }

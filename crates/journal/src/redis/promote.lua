@@ -1,6 +1,6 @@
 -- Moves delayed messages whose time has come into the log, at most 128.
 -- KEYS 1 log, 2 counters, 3 types, 4 delayed, 5 delayed bodies, 6 ids of today.
--- ARGV 1 now.
+-- ARGV 1 now, 2 who tells other nodes and where (see `tell`).
 -- Answers how many, and when the next is due, or ''.
 local due = call('ZRANGEBYSCORE', KEYS[4], '-inf', ARGV[1], 'LIMIT', 0, 128)
 for _, id in ipairs(due) do
@@ -18,5 +18,6 @@ for _, id in ipairs(due) do
   call('ZREM', KEYS[4], id)
 end
 write_counts(KEYS[2])
+if ms then tell(KEYS[1], ARGV[2]) end
 local following = call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
 return { #due, following[2] or '' }

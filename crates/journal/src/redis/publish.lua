@@ -3,7 +3,8 @@
 --      then the hashes of ids, latest day first, then those of idempotency keys.
 -- ARGV 1 now, 2 keys used at or before this time are forgotten, 3 most unsettled of one handler, 4 most bytes of this
 --      shard (both -1 without bound), 5 days, 6 groups, 7 what handlers have unsettled elsewhere: handler, tab, count,
---      newline, 8 days in which an id of these may be known; then for each group how many messages and how many for the
+--      newline, 8 days in which an id of these may be known, 9 who tells
+--      other nodes and where (see `tell`); then for each group how many messages and how many for the
 --      outbox;
 --      then for each message: id, t, k, m, d, and one after the other scope and payload digest if it has an idempotency
 --      key (16 bytes each), and when it is due if that is later;
@@ -13,9 +14,9 @@
 local LOG, COUNTERS, TYPES, DELAYED, BODIES, OUTBOX = unpack(KEYS, 1, 6)
 local now, expired = ARGV[1], tonumber(ARGV[2])
 local most, most_bytes, days, groups = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local first_item = 9 + 2 * groups
+local first_item = 10 + 2 * groups
 local items = 0
-for g = 1, groups do items = items + tonumber(ARGV[7 + 2 * g]) end
+for g = 1, groups do items = items + tonumber(ARGV[8 + 2 * g]) end
 local first_out = first_item + 6 * items
 
 -- Looks all of `wanted` up in so many hashes from KEYS[first] on.
@@ -118,7 +119,7 @@ end
 local padded_now = string.rep('0', 13 - #now) .. now
 local item, out = 0, 0
 for g = 1, groups do
-  local count_items, count_outs = tonumber(ARGV[7 + 2 * g]), tonumber(ARGV[8 + 2 * g])
+  local count_items, count_outs = tonumber(ARGV[8 + 2 * g]), tonumber(ARGV[9 + 2 * g])
   local new, added, before_group = 0, 0, told
   for i = 0, count_items - 1 do
     local at = first_item + 6 * (item + i)
@@ -179,6 +180,7 @@ write(KEYS[7], new_ids)
 write(KEYS[7 + days], new_scopes)
 write_counts(COUNTERS)
 if bytes ~= bytes_before then call('HINCRBY', COUNTERS, 'bytes', bytes - bytes_before) end
+if ms then tell(LOG, ARGV[9]) end
 answers[1] = changed
 answers[2] = string.format('%.0f', bytes)
 return answers

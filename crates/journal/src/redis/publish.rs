@@ -289,6 +289,7 @@ fn call(
         .arg(others);
     let ids = groups.iter().flat_map(|group| group.0).map(|item| item.id);
     call.arg(known_days(ids, now, days.len()));
+    call.arg(shared.teller());
     for (items, outs) in groups {
         call.arg(items.len()).arg(outs.len());
     }

@@ -16,7 +16,8 @@ use super::state::Shared;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Registered {
     pub(super) types: Vec<MessageType>,
-    pub(super) lanes: BTreeSet<String>,
+    /// The lanes that each of these types was published in, since it was bound.
+    pub(super) lanes: BTreeMap<MessageType, BTreeSet<String>>,
     pub(super) order: bool,
     /// In `G:paused`.
     #[serde(skip)]
@@ -24,6 +25,13 @@ pub(super) struct Registered {
     /// When it was last seen open. In `G:seen`.
     #[serde(skip)]
     pub(super) seen: Timestamp,
+}
+
+impl Registered {
+    /// Is any of its types published in this lane?
+    pub(super) fn reads(&self, lane: &str) -> bool {
+        self.lanes.values().any(|lanes| lanes.contains(lane))
+    }
 }
 
 /// All handlers by id.

@@ -1,9 +1,9 @@
 //! One shard, as this node knows it.
 
-use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use coordinator_message::Timestamp;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::front::{self, Group};
 use super::keys::ShardKeys;
@@ -17,11 +17,8 @@ pub(super) struct Shard {
     pub(super) lane: String,
     pub(super) partition: u32,
     pub(super) keys: ShardKeys,
-    /// A handler found nothing: whoever listens is to do so.
-    pub(super) armed: Notify,
     node: Mutex<Incarnation>,
     publishes: OnceLock<mpsc::Sender<Group>>,
-    watched: Once,
     /// When the next delayed message is due, as far as this node knows.
     delayed: Mutex<Option<Timestamp>>,
     base: String,
@@ -51,9 +48,7 @@ impl Shard {
                 number: 0,
                 alive: false,
             }),
-            armed: Notify::new(),
             publishes: OnceLock::new(),
-            watched: Once::new(),
             delayed: Mutex::default(),
             base: node.to_owned(),
         }
@@ -92,11 +87,6 @@ impl Shard {
     pub(super) fn publishes(self: &Arc<Self>, shared: &Arc<Shared>) -> &mpsc::Sender<Group> {
         self.publishes
             .get_or_init(|| front::publishes(shared, self))
-    }
-
-    /// Runs `start` the first time.
-    pub(super) fn watch(&self, start: impl FnOnce()) {
-        self.watched.call_once(start);
     }
 
     /// When the next delayed message is due.

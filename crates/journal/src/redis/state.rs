@@ -20,6 +20,9 @@ use super::usage::Usage;
 use crate::digest::Digest;
 use crate::{Clock, Durability, Limits, Payloads};
 
+/// So many shards are asked at once: what is said to each goes to the server together.
+pub(super) const ABREAST: usize = 64;
+
 /// Shared by everything that runs for one open journal.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -47,6 +50,7 @@ pub(super) struct Shared {
     closed: watch::Sender<bool>,
     /// Begins the names of this node's incarnations.
     pub(super) node: String,
+    teller: String,
     /// The server, in words, for [`crate::Stats::engine`].
     engine: Mutex<String>,
     /// One at a time: pausing a handler, and learning what other nodes were told. So no older reading undoes a word.
@@ -74,6 +78,7 @@ pub(super) struct Shards {
 struct Table {
     by_index: Vec<Arc<Shard>>,
     by_name: HashMap<String, HashMap<u32, u32>>,
+    by_log: HashMap<String, u32>,
 }
 
 /// What [`Shared`] is made of.
@@ -96,8 +101,12 @@ pub(super) struct Parts {
 
 impl Shared {
     pub(super) fn new(parts: Parts) -> Self {
+        let global = GlobalKeys::new(&parts.prefix);
+        let node = Uuid::now_v7().simple().to_string();
         Self {
-            global: GlobalKeys::new(&parts.prefix),
+            teller: format!("{node}{}", global.news()),
+            global,
+            node,
             opened: parts.clock.now(),
             clock: parts.clock,
             limits: parts.limits,
@@ -114,7 +123,6 @@ impl Shared {
             handlers: Mutex::default(),
             fences: AtomicU64::new(0),
             closed: watch::Sender::new(false),
-            node: Uuid::now_v7().simple().to_string(),
             engine: Mutex::new(parts.engine),
             controls: tokio::sync::Mutex::default(),
             moved_keys: AtomicBool::new(false),
@@ -205,6 +213,11 @@ impl Shared {
         }
     }
 
+    /// What a script is given to tell other nodes: who tells, and where.
+    pub(super) fn teller(&self) -> &str {
+        &self.teller
+    }
+
     /// Wakes every handler that reads this shard: something may be there, or due.
     pub(super) fn poke(&self, shard: &Shard) {
         for handler in self.handlers().values() {
@@ -220,6 +233,13 @@ impl Shards {
     pub(super) fn get(&self, index: u32) -> Option<Arc<Shard>> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         table.by_index.get(usize::try_from(index).ok()?).cloned()
+    }
+
+    /// The shard with this log, if this node has met it.
+    pub(super) fn with_log(&self, log: &str) -> Option<Arc<Shard>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let index = *table.by_log.get(log)?;
+        table.by_index.get(index as usize).cloned()
     }
 
     /// How many there are.
@@ -245,6 +265,7 @@ impl Shards {
         let index = *places.entry(partition).or_insert(next);
         if index == next {
             let keys = ShardKeys::new(&shared.prefix, lane, partition);
+            table.by_log.insert(keys.log(), index);
             let shard = Shard::new(index, lane, partition, keys, &shared.node);
             table.by_index.push(Arc::new(shard));
         }

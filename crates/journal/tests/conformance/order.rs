@@ -102,9 +102,8 @@ pub(crate) async fn messages_without_a_key_flow(harness: &dyn Harness) {
 pub(crate) async fn types_of_one_lane_keep_their_order_together(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let spec = HandlerSpec {
-        lanes: ["orders".to_owned()].into(),
         order: true,
-        ..spec("lms.enrol", &[PAID, ENROLLED], StartFrom::Now)
+        ..spec("lms.enrol", &[PAID, ENROLLED], StartFrom::Now).in_lanes(&["orders"])
     };
     let mut stream = journal.open(spec).await.unwrap();
     let batch = vec![

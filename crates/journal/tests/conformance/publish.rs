@@ -1,8 +1,6 @@
 //! Accepting messages: all or nothing, once per key, within bounds.
 
-use coordinator_journal::{
-    HandlerSpec, Limits, NewMessage, PublishError, ReceiptStatus, StartFrom,
-};
+use coordinator_journal::{Limits, NewMessage, PublishError, ReceiptStatus, StartFrom};
 
 use super::*;
 
@@ -10,10 +8,7 @@ pub(crate) async fn a_published_message_is_delivered_with_all_its_attributes(
     harness: &dyn Harness,
 ) {
     let journal = harness.open(roomy()).await;
-    let spec = HandlerSpec {
-        lanes: ["orders", PAID].map(str::to_owned).into(),
-        ..spec("lms.enrol", &[PAID], StartFrom::Now)
-    };
+    let spec = spec("lms.enrol", &[PAID], StartFrom::Now).in_lanes(&["orders", PAID]);
     let mut stream = journal.open(spec).await.unwrap();
     let mut new = message(PAID, r#"{"order": 7, "note": "Grüße"}"#);
     new.envelope.subject = Some("EDX-7".to_owned());

@@ -37,9 +37,8 @@ pub(crate) async fn journal(dir: &TempDir, clock: &Arc<ManualClock>) -> SqliteJo
 fn spec(order: bool) -> HandlerSpec {
     let types = vec![PLACED.parse().unwrap(), PAID.parse().unwrap()];
     HandlerSpec {
-        lanes: ["orders".to_owned()].into(),
         order,
-        ..HandlerSpec::new("lms.enrol", types)
+        ..HandlerSpec::new("lms.enrol", types).in_lanes(&["orders"])
     }
 }
 

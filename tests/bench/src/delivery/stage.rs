@@ -1,6 +1,5 @@
 //! Messages, handlers and the dispatcher that runs them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -153,12 +152,5 @@ pub(crate) async fn open_idle(
     id: &str,
     types: &[MessageType],
 ) -> Result<Box<dyn coordinator_journal::Deliveries>> {
-    let spec = HandlerSpec {
-        lanes: types
-            .iter()
-            .map(ToString::to_string)
-            .collect::<BTreeSet<_>>(),
-        ..HandlerSpec::new(id, types.to_vec())
-    };
-    Ok(journal.open(spec).await?)
+    Ok(journal.open(HandlerSpec::new(id, types.to_vec())).await?)
 }

@@ -16,7 +16,9 @@ use crate::redis::publish::{APART, LOG, TOGETHER, shard_at};
 use crate::redis::registry::{self, Registered};
 use crate::redis::shard::Shard;
 use crate::redis::state::Shared;
-use crate::{AttemptRecord, DeadLetter, HandlerRecord, Record, WaitingDelivery, WaitingMessage};
+use crate::{
+    AttemptRecord, DeadLetter, HandlerRecord, HandlerSpec, Record, WaitingDelivery, WaitingMessage,
+};
 
 const IMPORT_ONE: &str = include_str!("import.lua");
 static IMPORT: [Lazy; 2] = [
@@ -62,11 +64,7 @@ pub(in crate::redis) async fn import(
 async fn handler(shared: &Shared, record: &HandlerRecord) -> Result<Registered, StoreError> {
     // Lanes and order are told when it is opened.
     let known = Registered {
-        lanes: record
-            .types
-            .iter()
-            .map(|ty| ty.as_str().to_owned())
-            .collect(),
+        lanes: HandlerSpec::new("", record.types.clone()).lanes,
         types: record.types.clone(),
         order: false,
         paused: record.paused,
