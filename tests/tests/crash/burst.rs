@@ -131,8 +131,19 @@ pub(crate) fn every_emit_is_there_once(house: &TestHouse, accepted: &BTreeSet<u6
         let twice = payments.insert(text(&payment["key"]), text(&payment["id"]));
         assert_eq!(twice, None, "a payment is there twice: {payment}");
     }
+    let number = |order: &String| order.strip_prefix("ORDER-").and_then(|n| n.parse().ok());
+    let number = |order| number(order).expect("orders are numbered");
+    let expected: usize = payments
+        .keys()
+        .map(|order| courses(number(order)).len())
+        .sum();
+    // They are decided with the ack; into their own lane they are moved after it.
+    let fulfilments = eventually("what was emitted is in its lane", || {
+        let all = house.messages(FULFILMENT);
+        (all.len() >= expected).then_some(all)
+    });
     let mut fulfilled: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for message in house.messages(FULFILMENT) {
+    for message in fulfilments {
         let detail = house.message(&text(&message["id"]));
         let (order, course) = (text(&detail["data"]["order"]), &detail["data"]["course"]);
         assert_eq!(payments.get(&order), Some(&text(&detail["cause"])));
@@ -144,8 +155,7 @@ pub(crate) fn every_emit_is_there_once(house: &TestHouse, accepted: &BTreeSet<u6
     }
     // Also of events whose answer the kill took away: what is in the journal is handled.
     for order in payments.keys() {
-        let n = order.strip_prefix("ORDER-").and_then(|n| n.parse().ok());
-        let expected = courses(n.expect("orders are numbered")).iter();
+        let expected = courses(number(order)).iter();
         let expected = expected.map(|course| (*course).to_owned()).collect();
         assert_eq!(fulfilled.get(order), Some(&expected), "{order}");
     }

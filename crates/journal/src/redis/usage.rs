@@ -4,7 +4,7 @@
 //! So several nodes may pass a bound together by what they accept in a second, and no more.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::redis::pipe;
@@ -18,10 +18,15 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// What is stored, as far as this node knows.
 #[derive(Debug, Default)]
-pub(super) struct Usage(Mutex<Known>);
+pub(super) struct Usage {
+    known: Mutex<Known>,
+    /// Whoever reads the figures; those who want them meanwhile wait for what it finds.
+    reading: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug, Default)]
 struct Known {
+    /// When the last reading of all began.
     read: Option<Instant>,
     shards: HashMap<u32, Figures>,
     /// Of all shards together, so that a write costs the same however many there are.
@@ -68,43 +73,50 @@ impl Figures {
 impl Usage {
     /// What a write to a shard found.
     pub(super) fn found(&self, shard: &Shard, bytes: u64) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
         let shard = known.shards.entry(shard.index).or_default();
         let before = std::mem::replace(&mut shard.bytes, bytes);
         known.all.bytes = known.all.bytes.saturating_sub(before) + bytes;
     }
 
     fn sum(&self) -> Figures {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known();
         known.all.clone()
     }
 
     fn is_near(&self, shared: &Shared) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known();
         known.all.is_near(shared)
     }
 
     fn but(&self, shard: &Shard) -> Figures {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known();
         match known.shards.get(&shard.index) {
             Some(own) => known.all.without(own),
             None => known.all.clone(),
         }
     }
 
-    fn is_old(&self) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.read.is_none_or(|read| read.elapsed() > FRESH)
+    /// Were all read at this time or later?
+    fn is_of(&self, time: Option<Instant>) -> bool {
+        let known = self.known();
+        known
+            .read
+            .is_some_and(|read| time.is_none_or(|time| read >= time))
     }
 
-    fn learn(&self, shards: HashMap<u32, Figures>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.read = Some(Instant::now());
+    fn learn(&self, begun: Instant, shards: HashMap<u32, Figures>) {
+        let mut known = self.known();
+        known.read = Some(begun);
         known.all = Figures::default();
         for figures in shards.values() {
             known.all.add(figures);
         }
         known.shards = shards;
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,19 +125,32 @@ pub(super) async fn elsewhere(shared: &Shared, shard: &Shard) -> Result<Figures,
     if shared.shards.count() < 2 {
         return Ok(Figures::default());
     }
-    if shared.usage.is_old() || shared.usage.is_near(shared) {
-        refresh(shared).await?;
-    }
+    let now = Instant::now();
+    let since = if shared.usage.is_near(shared) {
+        Some(now)
+    } else {
+        now.checked_sub(FRESH)
+    };
+    refresh(shared, since).await?;
     Ok(shared.usage.but(shard))
 }
 
 /// What is in all shards, now.
 pub(super) async fn all(shared: &Shared) -> Result<Figures, StoreError> {
-    refresh(shared).await?;
+    refresh(shared, Some(Instant::now())).await?;
     Ok(shared.usage.sum())
 }
 
-async fn refresh(shared: &Shared) -> Result<(), StoreError> {
+/// Reads all figures, unless that was done at this time or later.
+async fn refresh(shared: &Shared, since: Option<Instant>) -> Result<(), StoreError> {
+    if shared.usage.is_of(since) {
+        return Ok(());
+    }
+    let _turn = shared.usage.reading.lock().await;
+    if shared.usage.is_of(since) {
+        return Ok(());
+    }
+    let begun = Instant::now();
     let shards = shared.shards.all();
     let mut counters = pipe();
     for shard in &shards {
@@ -145,6 +170,6 @@ async fn refresh(shared: &Shared) -> Result<(), StoreError> {
         figures
     });
     let indexes = shards.iter().map(|shard| shard.index);
-    shared.usage.learn(indexes.zip(figures).collect());
+    shared.usage.learn(begun, indexes.zip(figures).collect());
     Ok(())
 }
