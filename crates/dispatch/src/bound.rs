@@ -9,14 +9,14 @@ use coordinator_journal::HandlerSpec;
 pub(crate) struct Bound {
     pub(crate) target: Arc<dyn Target>,
     pub(crate) terms: HandlerTerms,
-    pub(crate) spec: HandlerSpec,
+    pub(crate) spec: Arc<HandlerSpec>,
 }
 
 impl Bound {
     pub(crate) fn new(target: Arc<dyn Target>) -> Self {
         Self {
             terms: target.terms(),
-            spec: target.spec(),
+            spec: Arc::new(target.spec()),
             target,
         }
     }

@@ -29,7 +29,7 @@ pub(crate) struct Fed {
 
 /// A handler as the journal opened it.
 pub(crate) struct Opened {
-    spec: HandlerSpec,
+    spec: Arc<HandlerSpec>,
     deliveries: Box<dyn Deliveries>,
     opener: Opener,
 }
@@ -44,8 +44,8 @@ pub(crate) struct Opener {
 }
 
 impl Opener {
-    pub(crate) async fn open(&self, spec: HandlerSpec) -> Result<Opened, JournalError> {
-        let (journal, wanted) = (Arc::clone(&self.journal), spec.clone());
+    pub(crate) async fn open(&self, spec: Arc<HandlerSpec>) -> Result<Opened, JournalError> {
+        let (journal, wanted) = (Arc::clone(&self.journal), HandlerSpec::clone(&spec));
         let opening = self.home.spawn(async move { journal.open(wanted).await });
         let deliveries = opening.await.unwrap_or_else(|error| {
             Err(JournalError {
@@ -71,7 +71,9 @@ pub(crate) async fn feed(
     let mut draining = phases.clone();
     let mut draining = pin!(reached(&mut draining, Phase::Draining));
     'serving: loop {
-        if handler.spec() != opened.spec {
+        // Of another binding it may still say the same.
+        let spec = handler.spec();
+        if !Arc::ptr_eq(&spec, &opened.spec) && spec != opened.spec {
             tokio::select! {
                 biased;
                 () = &mut draining => break 'serving,

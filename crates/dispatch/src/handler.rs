@@ -105,8 +105,8 @@ impl Handler {
     }
 
     /// How the journal is to know it.
-    pub(crate) fn spec(&self) -> HandlerSpec {
-        self.bound.load().spec.clone()
+    pub(crate) fn spec(&self) -> Arc<HandlerSpec> {
+        Arc::clone(&self.bound.load().spec)
     }
 
     /// What it is bound to, kept from being stopped. `None` if its end has begun and nothing has taken its place.

@@ -8,6 +8,7 @@ use tracing::warn;
 
 use super::error::StoreError;
 use super::handler::{Bound, Handler, PAGE, Plan, View};
+use super::held::Found;
 use super::hints::AT_ONCE;
 use super::state::Shared;
 use super::{read, strays};
@@ -91,7 +92,7 @@ impl Turn {
         self.read(shared, handler, view, want).await
     }
 
-    /// Reads all of them at once: what is due, then what is new.
+    /// Reads what is due, then what is new; as many shards at once as there are deliveries wanted.
     async fn read(
         &self,
         shared: &Arc<Shared>,
@@ -105,8 +106,15 @@ impl Turn {
         } else {
             want.div_ceil(2)
         };
-        let left = want - self.read_due(shared, handler, share).await?;
-        self.read_news(shared, handler, view, left).await
+        let found = self.read_due(shared, handler, share).await?;
+        let mut fresh = Vec::new();
+        let outcome = self
+            .read_news(shared, handler, view, (want - found, &mut fresh))
+            .await;
+        // After an error, too: it is this node's already.
+        fresh.sort_by_key(|found| found.position);
+        handler.deposit(fresh, shared);
+        outcome
     }
 
     /// Answers how many were found.
@@ -116,61 +124,70 @@ impl Turn {
         handler: &Handler,
         most: usize,
     ) -> Result<usize, StoreError> {
-        let (now, later) = self.due.split_at(most.min(self.due.len()));
-        for bound in later {
+        let (mut left, mut rest) = (most, &self.due[..]);
+        while left > 0 && !rest.is_empty() {
+            let (now, later) = rest.split_at(left.min(rest.len()));
+            rest = later;
+            let each = left / now.len();
+            let looks = now
+                .iter()
+                .map(|bound| read::waiting(shared, handler, bound, each));
+            let mut outcome = Ok(());
+            for looked in join_all(looks).await {
+                match looked {
+                    Ok(found) => {
+                        left = left.saturating_sub(found.len());
+                        handler.deposit(found, shared);
+                    }
+                    Err(error) => outcome = Err(error),
+                }
+            }
+            outcome?;
+        }
+        for bound in rest {
             handler.due(bound.shard.index, AT_ONCE);
         }
-        let each = most / now.len().max(1);
-        let looks = now
-            .iter()
-            .map(|bound| read::waiting(shared, handler, bound, each));
-        let (mut count, mut outcome) = (0, Ok(()));
-        for looked in join_all(looks).await {
-            match looked {
-                Ok(found) => {
-                    count += found.len();
-                    handler.deposit(found, shared);
-                }
-                Err(error) => outcome = Err(error),
-            }
-        }
-        outcome.map(|()| count)
+        Ok(most - left)
     }
 
+    /// Into `fresh`, `most` at most.
     async fn read_news(
         &self,
         shared: &Arc<Shared>,
         handler: &Handler,
         view: &View,
-        most: usize,
+        (most, fresh): (usize, &mut Vec<Found>),
     ) -> Result<(), StoreError> {
-        let (now, later) = self.news.split_at(most.min(self.news.len()));
-        for bound in later {
+        let (mut left, mut rest) = (most, &self.news[..]);
+        while left > 0 && !rest.is_empty() {
+            let (now, later) = rest.split_at(left.min(rest.len()));
+            rest = later;
+            let each = (left / now.len()).min(PAGE);
+            let looks = now.iter().map(async |bound| {
+                if view.order {
+                    read::in_order(shared, handler, bound, each).await
+                } else {
+                    read::log(shared, handler, bound, each).await
+                }
+            });
+            let mut outcome = Ok(());
+            for (bound, looked) in now.iter().zip(join_all(looks).await) {
+                match looked {
+                    Ok((found, more)) => {
+                        left = left.saturating_sub(found.len());
+                        fresh.extend(found);
+                        if more {
+                            handler.news(bound.shard.index);
+                        }
+                    }
+                    Err(error) => outcome = Err(error),
+                }
+            }
+            outcome?;
+        }
+        for bound in rest {
             handler.news(bound.shard.index);
         }
-        let each = (most / now.len().max(1)).min(PAGE);
-        let looks = now.iter().map(async |bound| {
-            if view.order {
-                read::in_order(shared, handler, bound, each).await
-            } else {
-                read::log(shared, handler, bound, each).await
-            }
-        });
-        let (mut fresh, mut outcome) = (Vec::new(), Ok(()));
-        for (bound, looked) in now.iter().zip(join_all(looks).await) {
-            match looked {
-                Ok((found, more)) => {
-                    fresh.extend(found);
-                    if more {
-                        handler.news(bound.shard.index);
-                    }
-                }
-                // What other shards gave is this node's already.
-                Err(error) => outcome = Err(error),
-            }
-        }
-        fresh.sort_by_key(|found| found.position);
-        handler.deposit(fresh, shared);
-        outcome
+        Ok(())
     }
 }

@@ -1,9 +1,9 @@
 -- Accepts groups of messages; each group is stored whole or not at all.
 -- KEYS 1 log, 2 counters, 3 types, 4 delayed, 5 delayed bodies, 6 outbox,
---      then the hashes of ids, latest day first, then those of idempotency keys.
+--      then the hashes of ids, latest day first, as many as one of these may be in, then those of idempotency keys.
 -- ARGV 1 now, 2 keys used at or before this time are forgotten, 3 most unsettled of one handler, 4 most bytes of this
---      shard (both -1 without bound), 5 days, 6 groups, 7 what handlers have unsettled elsewhere: handler, tab, count,
---      newline, 8 days in which an id of these may be known, 9 who tells
+--      shard (both -1 without bound), 5 hashes of idempotency keys, 6 groups, 7 what handlers have unsettled elsewhere: handler, tab, count,
+--      newline, 8 hashes of ids, 9 who tells
 --      other nodes and where (see `tell`); then for each group how many messages and how many for the
 --      outbox;
 --      then for each message: id, t, k, m, d, and one after the other scope and payload digest if it has an idempotency
@@ -13,7 +13,8 @@
 --      or `F` + handler or nothing + newline + the figure that is too large.
 local LOG, COUNTERS, TYPES, DELAYED, BODIES, OUTBOX = unpack(KEYS, 1, 6)
 local now, expired = ARGV[1], tonumber(ARGV[2])
-local most, most_bytes, days, groups = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local most, most_bytes, scope_days, groups = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local id_days = tonumber(ARGV[8])
 local first_item = 10 + 2 * groups
 local items = 0
 for g = 1, groups do items = items + tonumber(ARGV[8 + 2 * g]) end
@@ -44,10 +45,10 @@ for i = 1, items do
     scopes[count_scopes] = string.sub(extra, 1, 16)
   end
 end
-local known = look(7, tonumber(ARGV[8]), ids, {})
+local known = look(7, id_days, ids, {})
 local taken = {}
 if count_scopes > 0 then
-  for scope, value in pairs(look(7 + days, days, scopes, {})) do
+  for scope, value in pairs(look(7 + id_days, scope_days, scopes, {})) do
     if tonumber(string.sub(value, 1, 13)) > expired then taken[scope] = value end
   end
 end
@@ -177,7 +178,7 @@ local function write(key, pairs_of)
   for at = 1, #pairs_of, 128 do call('HSET', key, unpack(pairs_of, at, math.min(at + 127, #pairs_of))) end
 end
 write(KEYS[7], new_ids)
-write(KEYS[7 + days], new_scopes)
+write(KEYS[7 + id_days], new_scopes)
 write_counts(COUNTERS)
 if bytes ~= bytes_before then call('HINCRBY', COUNTERS, 'bytes', bytes - bytes_before) end
 if ms then tell(LOG, ARGV[9]) end

@@ -269,8 +269,14 @@ fn call(
         keys.delayed_bodies(),
         keys.outbox(),
     ];
-    names.extend(days.iter().map(|day| keys.ids(*day)));
-    names.extend(days.iter().map(|day| keys.idempotency(*day)));
+    let items = || groups.iter().flat_map(|group| group.0);
+    // A name costs the server as much as an argument.
+    let id_days = known_days(items().map(|item| item.id), now, days.len());
+    let keyed = items().any(|item| item.idempotency.is_some());
+    let scope_days = if keyed { days.len() } else { 0 };
+    names.extend(days.iter().take(id_days).map(|day| keys.ids(*day)));
+    let scopes = days.iter().take(scope_days);
+    names.extend(scopes.map(|day| keys.idempotency(*day)));
     let most = |most: u64| i64::try_from(most).unwrap_or(i64::MAX);
     let limits = &shared.limits;
     let (backlog, size, others) = elsewhere.map_or((-1, -1, String::new()), |figures| {
@@ -284,16 +290,14 @@ fn call(
         .arg(now.before(limits.retention).as_millis())
         .arg(backlog)
         .arg(size)
-        .arg(days.len())
+        .arg(scope_days)
         .arg(groups.len())
         .arg(others);
-    let ids = groups.iter().flat_map(|group| group.0).map(|item| item.id);
-    call.arg(known_days(ids, now, days.len()));
-    call.arg(shared.teller());
+    call.arg(id_days).arg(shared.teller());
     for (items, outs) in groups {
         call.arg(items.len()).arg(outs.len());
     }
-    for item in groups.iter().flat_map(|group| group.0) {
+    for item in items() {
         call.arg(&item.id.as_bytes()[..]);
         message(&mut call, item);
         call.arg(extra(item));
@@ -312,7 +316,7 @@ fn known_days(ids: impl Iterator<Item = MessageId>, now: Timestamp, days: usize)
         let back = keys::days(now, SKEW + now.since(made)).count();
         Some(back.min(days))
     };
-    ids.map(|id| of(id).unwrap_or(days)).max().unwrap_or(days)
+    ids.map(|id| of(id).unwrap_or(days)).max().unwrap_or(1)
 }
 
 /// Type, key, metadata and payload.

@@ -102,7 +102,7 @@ pub(super) async fn handler(
     let (unsettled, latest) = ahead(connection, &cursor, &types).await?;
     Ok(Handler {
         name: name.into(),
-        types,
+        types: Arc::new(types),
         ordered,
         order: order(connection, id).await?,
         window: Window::starting_at(cursor.upto),

@@ -1,6 +1,7 @@
 //! Which messages of the log are for a handler, in order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sea_orm::sqlx::sqlite::SqliteArguments;
 use sea_orm::sqlx::{
@@ -14,7 +15,7 @@ const MOST_SELECTS: usize = 64;
 #[derive(Debug, Clone)]
 pub(super) struct Stretch {
     /// Its types, each with the position that it starts after.
-    pub(super) types: BTreeMap<i64, u64>,
+    pub(super) types: Arc<BTreeMap<i64, u64>>,
     /// Positions above this one.
     pub(super) after: u64,
     /// Positions up to this one.
@@ -83,7 +84,7 @@ impl Stretch {
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut arguments = SqliteArguments::default();
-        for (ty, since) in &self.types {
+        for (ty, since) in &*self.types {
             arguments.add(ty).map_err(Error::Encode)?;
             arguments
                 .add(self.after.max(*since).cast_signed())

@@ -62,7 +62,7 @@ pub(super) struct Types {
 pub(super) struct Handler {
     pub(super) name: Arc<str>,
     /// Its types, each with the position that it starts after.
-    pub(super) types: BTreeMap<i64, u64>,
+    pub(super) types: Arc<BTreeMap<i64, u64>>,
     pub(super) cursor: Cursor,
     /// Does it keep the order of each key?
     pub(super) ordered: bool,

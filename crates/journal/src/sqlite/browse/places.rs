@@ -31,7 +31,7 @@ pub(super) struct Places {
 struct Known {
     id: i64,
     name: Arc<str>,
-    types: std::collections::BTreeMap<i64, u64>,
+    types: Arc<std::collections::BTreeMap<i64, u64>>,
     cursor: Cursor,
 }
 

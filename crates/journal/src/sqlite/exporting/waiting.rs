@@ -19,7 +19,7 @@ use crate::{AttemptRecord, Record, WaitingDelivery, WaitingMessage};
 struct Known {
     id: i64,
     name: Arc<str>,
-    types: BTreeMap<i64, u64>,
+    types: Arc<BTreeMap<i64, u64>>,
     cursor: Cursor,
 }
 

@@ -77,7 +77,7 @@ struct Before {
     id: i64,
     cursor: Cursor,
     read: u64,
-    types: BTreeMap<i64, u64>,
+    types: Arc<BTreeMap<i64, u64>>,
 }
 
 impl Before {

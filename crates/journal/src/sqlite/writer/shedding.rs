@@ -38,7 +38,7 @@ fn floors(state: &State) -> BTreeMap<i64, Option<u64>> {
     let mut floors: BTreeMap<i64, Option<u64>> = state.types.ids().map(|ty| (ty, None)).collect();
     for handler in state.handlers.values() {
         let upto = handler.cursor.after(&nothing, state.read_by(handler)).0;
-        for (ty, since) in &handler.types {
+        for (ty, since) in &*handler.types {
             let floor = floors.entry(*ty).or_default();
             let own = upto.max(*since);
             *floor = Some(floor.map_or(own, |floor| floor.min(own)));
