@@ -27,6 +27,25 @@ pub(crate) async fn each_bound_handler_gets_its_own_delivery(harness: &dyn Harne
     ack(&*journal, &of_both[0]).await;
 }
 
+pub(crate) async fn what_waits_in_a_lane_that_its_type_has_left_is_still_delivered(
+    harness: &dyn Harness,
+) {
+    let journal = harness.open(roomy()).await;
+    let enrol = || spec("lms.enrol", &[PAID], StartFrom::Now);
+    let stream = journal.open(enrol().in_lanes(&["orders"])).await.unwrap();
+    drop(stream);
+    let mut before = message(PAID, "1");
+    before.envelope.lane = "orders".to_owned();
+    publish(&*journal, before).await;
+    let mut stream = journal.open(enrol()).await.unwrap();
+    publish(&*journal, message(PAID, "2")).await;
+    let mut both = take(&mut stream, 2).await;
+    both.sort_by_key(data);
+    assert_eq!(texts(&both), ["1", "2"]);
+    ack_all(&*journal, &both).await;
+    nothing_else_waits(&*journal, &mut stream).await;
+}
+
 pub(crate) async fn an_ack_and_its_emits_are_one_write(harness: &dyn Harness) {
     let journal = harness.open(roomy()).await;
     let mut lms = paid_handler(&*journal, "lms.enrol").await;

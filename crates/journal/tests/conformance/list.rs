@@ -25,6 +25,7 @@ macro_rules! conformance {
             deliver::a_failed_settle_changes_nothing_and_may_be_sent_again,
             deliver::a_new_handler_starts_now_unless_it_asks_for_the_earliest,
             deliver::a_newly_bound_type_starts_now_unless_it_asks_for_the_earliest,
+            deliver::what_waits_in_a_lane_that_its_type_has_left_is_still_delivered,
             deliver::an_unbound_type_leaves_dead_letters_and_no_deliveries,
             deliver::a_straggler_does_not_hold_the_others_up,
             deliver::a_stream_ends_when_the_journal_is_closed,
