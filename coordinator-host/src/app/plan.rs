@@ -79,8 +79,8 @@ impl Plan {
             return Err(AppError::Wiring(findings));
         }
         warnings.extend(findings);
-        warnings.extend(wiring.unknown_flags(&config.flags, &away_of(&installed)));
-        warn(&warnings);
+        warnings.extend(wiring.check_flags(&config.flags, &away_of(&installed)));
+        tell_of(&warnings);
         Ok(Self {
             config: Arc::new(config),
             installed,
@@ -249,15 +249,17 @@ fn away_of(installed: &[Installed]) -> Vec<&str> {
         .collect()
 }
 
-fn warn(findings: &[Finding]) {
+/// An error never comes this far: it ends the start.
+fn tell_of(findings: &[Finding]) {
     for finding in findings {
-        tracing::warn!(
-            check.id = %finding.id,
-            "{}: {} ({})",
-            finding.subject,
-            finding.message,
-            finding.hint
-        );
+        let (id, subject) = (&*finding.id, &finding.subject);
+        let (message, hint) = (&finding.message, &finding.hint);
+        match finding.severity {
+            Severity::Info => tracing::info!(check.id = id, "{subject}: {message} ({hint})"),
+            Severity::Warning | Severity::Error => {
+                tracing::warn!(check.id = id, "{subject}: {message} ({hint})");
+            }
+        }
     }
 }
 

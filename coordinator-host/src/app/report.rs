@@ -99,8 +99,8 @@ impl CheckReport {
         match Wiring::build(&views, &away, &config.dispatch, &config.wiring) {
             Ok((wiring, warnings)) => {
                 self.findings.extend(warnings);
-                let unknown = wiring.unknown_flags(&config.flags, &away);
-                self.findings.extend(unknown);
+                let odd = wiring.check_flags(&config.flags, &away);
+                self.findings.extend(odd);
                 let (_, wrong) =
                     schedules::read(&config.wiring.schedules, &wiring, !away.is_empty());
                 self.findings.extend(wrong);

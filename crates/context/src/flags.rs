@@ -78,6 +78,7 @@ mod tests {
     fn an_operator_comes_before_the_author_and_unknown_flags_are_neither_on_nor_off() {
         let flag = |id: &str, default| BoundFlag {
             id: id.to_owned(),
+            plugin: "p".to_owned(),
             doc: "Switches.".to_owned(),
             default,
         };
@@ -102,6 +103,7 @@ mod tests {
         let declared: Vec<_> = (0..1_000)
             .map(|n| BoundFlag {
                 id: format!("p{}.flag_{n}", n % 50),
+                plugin: "p".to_owned(),
                 doc: String::new(),
                 default: n % 2 == 0,
             })

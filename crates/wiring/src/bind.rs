@@ -9,8 +9,9 @@ use coordinator_message::MessageType;
 
 use crate::bound;
 use crate::finding::{Finding, Severity};
+use crate::flags::BoundFlag;
 use crate::pipelines::{BoundPipeline, Steps};
-use crate::surface::{BoundCheck, BoundCommand, BoundFlag, BoundSchedule};
+use crate::surface::{BoundCheck, BoundCommand, BoundSchedule};
 use crate::terms::HandlerTerms;
 use crate::types::Types;
 
@@ -42,7 +43,7 @@ pub struct Wiring {
     pub commands: Vec<BoundCommand>,
     /// Every check of a plugin.
     pub checks: Vec<BoundCheck>,
-    /// Every flag.
+    /// Every flag, each once.
     pub flags: Vec<BoundFlag>,
 }
 
@@ -127,6 +128,7 @@ impl Wiring {
             wiring.bind_schedules(plugin, defaults, &overrides, &mut findings);
             wiring.bind_routes(plugin);
             wiring.bind_surface(plugin);
+            wiring.bind_flags(plugin, &mut findings);
         }
         wiring.rebind(&overrides, &mut findings);
         let steps = Steps { installed, away };

@@ -17,7 +17,7 @@ pub struct SettingProblem {
 /// Everything about `settings` that does not fit `manifest`.
 #[must_use]
 pub fn check_settings(manifest: &Manifest, settings: &Value) -> Vec<SettingProblem> {
-    let mut problems = unknown(manifest, settings);
+    let mut problems = unknown_settings(manifest, settings);
     for setting in manifest.settings.iter().filter(|setting| setting.required) {
         if settings.get(&setting.name).is_none() {
             problems.push(SettingProblem {
@@ -46,7 +46,9 @@ pub fn check_settings(manifest: &Manifest, settings: &Value) -> Vec<SettingProbl
     problems
 }
 
-fn unknown(manifest: &Manifest, settings: &Value) -> Vec<SettingProblem> {
+/// The keys of `settings` that `manifest` does not have; of their values it says nothing.
+#[must_use]
+pub fn unknown_settings(manifest: &Manifest, settings: &Value) -> Vec<SettingProblem> {
     let known = || {
         manifest
             .settings

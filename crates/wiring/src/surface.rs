@@ -1,4 +1,4 @@
-//! What plugins have beside handlers, routes and steps: schedules, commands, checks, flags.
+//! What plugins have beside handlers, routes, steps and flags: schedules, commands, checks.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -60,17 +60,6 @@ pub struct BoundCheck {
     pub doc: String,
 }
 
-/// A flag of a plugin.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BoundFlag {
-    /// `instance.flag`.
-    pub id: String,
-    /// What it switches.
-    pub doc: String,
-    /// Is it on unless an operator says otherwise?
-    pub default: bool,
-}
-
 /// A command may take this long, where its author does not say.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -96,12 +85,6 @@ impl Wiring {
             index,
             name: check.name.clone(),
             doc: check.doc.clone(),
-        }));
-        let flags = plugin.manifest.flags.iter();
-        self.flags.extend(flags.map(|flag| BoundFlag {
-            id: format!("{}.{}", plugin.name, flag.name),
-            doc: flag.doc.clone(),
-            default: flag.default,
         }));
     }
 
@@ -156,27 +139,6 @@ impl Wiring {
                 zone: zone.unwrap_or_else(|| "UTC".to_owned()),
             });
         }
-    }
-
-    /// Flags that operators switch and no plugin declares; of those that are `away` nothing is known.
-    #[must_use]
-    pub fn unknown_flags(&self, set: &BTreeMap<String, bool>, away: &[&str]) -> Vec<Finding> {
-        let known = || self.flags.iter().map(|flag| flag.id.as_str());
-        let instance = |id: &str| id.split('.').next().unwrap_or_default().to_owned();
-        let unknown = set.keys().filter(|id| {
-            !known().any(|known| known == id.as_str()) && !away.contains(&instance(id).as_str())
-        });
-        let finding = |id: &String| Finding {
-            id: "unknown-flag".into(),
-            severity: Severity::Warning,
-            subject: format!("flags.\"{id}\""),
-            message: "no loaded plugin declares this flag: it switches nothing".to_owned(),
-            hint: match coordinator_config::nearest(id, known()) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => "see `coordinator flag list`".to_owned(),
-            },
-        };
-        unknown.map(finding).collect()
     }
 
     /// A time is for what a schedule runs, not for what a message does.

@@ -1,6 +1,6 @@
 //! Commands, schedules, checks, health, flags, and what a plugin asks its host for.
 
-use coordinator_tests::{TestHouse, eventually};
+use coordinator_tests::{TestHouse, built, eventually};
 use serde_json::{Value, json};
 
 use crate::{PRICE, attempt, attempt_at, prices, workshop};
@@ -247,6 +247,28 @@ fn a_flag_is_switched_while_the_host_runs_stays_so_over_a_restart_and_has_a_hist
         .key()
         .send()
         .is(405);
+}
+
+#[test]
+fn a_flag_that_its_plugin_declares_on_and_off_stops_the_start_and_is_not_installed() {
+    let told = TestHouse::builder()
+        .plugin("undecided", "coordinator_undecided", "")
+        .serve()
+        .exits(78)
+        .err;
+    for text in [
+        "error[duplicate-flag] undecided.open",
+        "on in one and off in the other",
+        "(declare it once in the plugin",
+    ] {
+        assert!(told.contains(text), "{told}");
+    }
+    let house = workshop("").config("[trust]\npolicy = \"any\"").start();
+    let file = built("libcoordinator_undecided.so");
+    let file = file.to_string_lossy();
+    let refused = house.run(&["plugin", "install", &file]).exits(1).err;
+    assert!(refused.contains("error[duplicate-flag]"), "{refused}");
+    assert_eq!(attempt(&house, "flag", "")["open"], true);
 }
 
 #[test]
