@@ -10,6 +10,7 @@ mod dead_letters;
 mod dev;
 pub mod exit;
 mod flag;
+mod given;
 mod graph;
 mod handlers;
 mod input;
@@ -20,6 +21,7 @@ mod migrate_journal;
 mod options;
 mod output;
 mod overrides;
+mod parent;
 mod pipelines;
 mod plugin;
 mod progress;
@@ -120,6 +122,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
     let Arguments { options, command } = arguments;
+    if let Some(parent) = options.ends_with {
+        parent::end_with(parent)?;
+    }
     match command {
         Command::Serve => serve::run(&options),
         Command::Check(check) => check.run(&options),

@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use coordinator_tests::{Ask, built, eventually, interrupt};
 use serde_json::json;
@@ -30,7 +30,14 @@ struct Author {
 
 /// What is printed, as it is.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+struct Lines(Arc<Mutex<Printed>>);
+
+#[derive(Default)]
+struct Printed {
+    lines: Vec<String>,
+    /// Nobody is left who could print more.
+    ended: bool,
+}
 
 impl Lines {
     fn follow(said: impl Read + Send + 'static) -> Self {
@@ -38,15 +45,20 @@ impl Lines {
         let theirs = lines.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(said).lines().map_while(Result::ok) {
-                theirs.0.lock().expect("it only pushes").push(line);
+                theirs.printed().lines.push(line);
             }
+            theirs.printed().ended = true;
         });
         lines
     }
 
+    fn printed(&self) -> MutexGuard<'_, Printed> {
+        self.0.lock().expect("each use is one step")
+    }
+
     fn has(&self, text: &str) -> bool {
-        let lines = self.0.lock().expect("it only pushes");
-        lines.iter().any(|line| line.contains(text))
+        let printed = self.printed();
+        printed.lines.iter().any(|line| line.contains(text))
     }
 
     #[track_caller]
@@ -155,6 +167,29 @@ fn an_author_sees_messages_and_the_log_and_each_change_as_it_is_saved() {
     assert_eq!(ended.code(), Some(0));
     let gone = Ask::new("GET", &format!("{}/livez", author.url)).try_send();
     assert!(gone.is_none(), "the host has ended with it");
+}
+
+#[test]
+fn what_it_started_ends_with_it_also_when_it_is_killed() {
+    let mut author = Author::begin();
+    eventually("messages are followed", || {
+        author.greet();
+        author
+            .messages
+            .has("org.example.greeting.asked.v1")
+            .then_some(())
+    });
+    author.dev.kill().expect("it runs, and is ours");
+    author.dev.wait().expect("it is ours");
+    // The host, and what follows its messages, held the other ends of these.
+    for said in [&author.log, &author.messages] {
+        eventually("nobody is left who prints", || {
+            said.printed().ended.then_some(())
+        });
+    }
+    let gone = Ask::new("GET", &format!("{}/livez", author.url)).try_send();
+    assert!(gone.is_none(), "the host has ended with it");
+    author.log.until("stopped");
 }
 
 #[test]

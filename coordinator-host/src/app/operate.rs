@@ -5,6 +5,7 @@ mod listing;
 mod overrides;
 mod plugins;
 mod refusal;
+mod settings;
 
 use std::sync::Arc;
 

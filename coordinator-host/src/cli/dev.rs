@@ -152,7 +152,8 @@ impl Dev {
     async fn serve(&self, built: &Built, host: &mut DevHost) -> Result<(), DevError> {
         match host.serve(built).await? {
             host::Taken::Started => say(&format!(
-                "serving `{}` at http://{}; save a file to take it up, Ctrl-C ends",
+                "serving `{0}` at http://{1}; its settings stand in `dev.toml`, below `[plugins.{0}.settings]`; \
+                 save a file to take it up, Ctrl-C ends",
                 built.name, self.listen
             )),
             host::Taken::Reloaded => {

@@ -36,6 +36,9 @@ pub(crate) struct Options {
     )]
     #[arg(value_parser = parse_key)]
     api_key: Option<Secret>,
+    /// The process that started this one, and must not leave it behind: for `coordinator dev`.
+    #[arg(long, global = true, hide = true, value_name = "PID")]
+    pub(crate) ends_with: Option<i32>,
 }
 
 /// How to print.

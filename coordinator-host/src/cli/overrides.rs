@@ -8,16 +8,16 @@ use serde_json::{Map, Value, json};
 
 use super::client::Body;
 use super::exit::{Failure, OK};
+use super::given::words;
 use super::options::{Format, Options};
-use super::plugin::pair;
 use super::{confirm, output};
 
 /// Values to set.
 #[derive(Debug, Args)]
 pub(crate) struct Values {
-    /// Such as `lms.enrol.timeout=10s`; a value that is no JSON is text.
-    #[arg(value_name = "KEY=VALUE", value_parser = pair, required_unless_present = "unset")]
-    pairs: Vec<(String, Value)>,
+    /// Such as `lms.enrol.timeout=10s` or `base_url=https://lms.example.org`.
+    #[arg(value_name = "KEY=VALUE", value_parser = words, required_unless_present = "unset")]
+    pairs: Vec<(String, String)>,
     /// Takes an override away, and the configuration file decides again. May be repeated.
     #[arg(long, value_name = "KEY")]
     unset: Vec<String>,
@@ -78,15 +78,17 @@ struct Change {
 }
 
 impl Values {
+    /// `full` makes the whole key of what was typed, and `read` the value of a key's words.
     pub(crate) fn run(
         &self,
         path: &[&str],
         full: impl Fn(&str) -> String,
+        read: impl Fn(&str, &str) -> Value,
         options: &Options,
     ) -> Result<u8, Failure> {
         let mut changes = Map::new();
-        for (key, value) in &self.pairs {
-            changes.insert(full(key), value.clone());
+        for (key, words) in &self.pairs {
+            changes.insert(full(key), read(key, words));
         }
         for key in &self.unset {
             changes.insert(full(key), Value::Null);

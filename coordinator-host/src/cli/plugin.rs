@@ -12,8 +12,6 @@ mod verify;
 use clap::Subcommand;
 use serde::Deserialize;
 
-pub(super) use live::pair;
-
 use super::exit::{Failure, OK};
 use super::options::{Format, Options};
 use super::output;

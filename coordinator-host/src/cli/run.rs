@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::client::{Body, Client};
 use super::exit::{Failure, OK, USAGE, printable};
 use super::options::{Format, Options};
-use super::{input, output};
+use super::{given, input, output};
 
 /// Runs a command of a plugin in the running host; without a command, lists those that the plugin has.
 #[derive(Debug, Args)]
@@ -163,11 +163,7 @@ fn fields(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 /// Text where the schema takes text; else what it is as JSON.
 fn value(name: &str, text: &str, schema: &Value) -> Result<Value, ArgumentError> {
-    let kinds: Vec<&str> = match schema.get("type") {
-        Some(Value::String(kind)) => vec![kind],
-        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
+    let kinds = given::kinds(schema);
     if kinds.contains(&"string") {
         return Ok(Value::from(text));
     }

@@ -2,8 +2,10 @@
 
 use clap::Subcommand;
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 use super::exit::{Failure, OK};
+use super::given::typed;
 use super::options::{Format, Options};
 use super::output;
 use super::overrides::{Back, Recent, Values};
@@ -16,7 +18,8 @@ pub(crate) enum Settings {
         /// Instance name.
         plugin: String,
     },
-    /// Sets values: `base_url=https://lms.example.org token=env:LMS_TOKEN`.
+    /// Sets values: `base_url=https://lms.example.org token=env:LMS_TOKEN`. Where the plugin takes text, a value is text as
+    /// it stands; else it is JSON.
     Set {
         /// Instance name.
         plugin: String,
@@ -42,6 +45,9 @@ pub(crate) enum Settings {
 #[derive(Deserialize)]
 struct Shown {
     settings: Vec<Setting>,
+    /// Null of a plugin that is not loaded.
+    #[serde(default)]
+    schema: Json,
 }
 
 #[derive(Deserialize)]
@@ -62,11 +68,25 @@ impl Settings {
     pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
         match self {
             Self::Show { plugin } => show(plugin, options),
-            Self::Set { plugin, set } => set.run(&["settings", plugin], ToOwned::to_owned, options),
+            Self::Set {
+                plugin,
+                set: values,
+            } => set(plugin, values, options),
             Self::History { plugin, history } => history.run(&["settings", plugin], options),
             Self::Revert { plugin, revert } => revert.run(&["settings", plugin], options),
         }
     }
+}
+
+fn set(plugin: &str, values: &Values, options: &Options) -> Result<u8, Failure> {
+    let path = ["settings", plugin];
+    let Shown { schema, .. } = options.client()?.get(&path, &[])?.read()?;
+    let prefix = format!("plugins.{plugin}.settings.");
+    let read = |key: &str, words: &str| {
+        let name = key.strip_prefix(&prefix).unwrap_or(key);
+        typed(&schema, name, words)
+    };
+    values.run(&path, ToOwned::to_owned, read, options)
 }
 
 fn show(plugin: &str, options: &Options) -> Result<u8, Failure> {
@@ -75,7 +95,7 @@ fn show(plugin: &str, options: &Options) -> Result<u8, Failure> {
         output::line(reply.text())?;
         return Ok(OK);
     }
-    let Shown { settings } = reply.read()?;
+    let Shown { settings, .. } = reply.read()?;
     let rows = settings.into_iter().map(|setting| {
         let (mut value, mut source) = (String::new(), String::new());
         for set in setting.values {

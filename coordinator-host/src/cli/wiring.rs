@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::exit::{Failure, OK};
+use super::given::guessed;
 use super::options::{Format, Options};
 use super::output;
 use super::overrides::{Back, Recent, Values};
@@ -53,7 +54,7 @@ impl Wiring {
     pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
         match self {
             Self::Show => show(options),
-            Self::Set(set) => set.run(&["wiring"], full_key, options),
+            Self::Set(set) => set.run(&["wiring"], full_key, |_, words| guessed(words), options),
             Self::History(history) => history.run(&["wiring"], options),
             Self::Revert(revert) => revert.run(&["wiring"], options),
         }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::changed;
 use super::refusal::{of_store, problem, refused};
+use super::settings::no_plugin;
 use crate::app::House;
 use crate::app::change::{Draft, Write};
 
@@ -74,41 +75,6 @@ impl House {
         })
     }
 
-    fn show_settings(&self, plugin: &str) -> Result<Value, Problem> {
-        let shown = self.shown();
-        let Some(found) = shown.find(plugin) else {
-            return Err(no_plugin(plugin));
-        };
-        let manifest = found.loaded.as_ref().map(|loaded| loaded.manifest());
-        let known = manifest
-            .map(|it| it.settings.as_slice())
-            .unwrap_or_default();
-        let prefix = format!("plugins.{plugin}.settings.");
-        let is_secret = |key: &str| {
-            let name = key.strip_prefix(&prefix);
-            let setting = name.and_then(|name| known.iter().find(|it| it.name == name));
-            setting.is_some_and(|setting| setting.kind.starts_with("secret"))
-        };
-        let entries = shown.config.entries_masking(is_secret);
-        let settings = known.iter().map(|setting| {
-            let key = format!("{prefix}{}", setting.name);
-            let within = format!("{key}.");
-            let set = entries
-                .iter()
-                .filter(|entry| entry.key == key || entry.key.starts_with(&within));
-            let values: Vec<_> = set
-                .map(
-                    |it| json!({"key": it.key, "value": it.value, "source": it.source.to_string()}),
-                )
-                .collect();
-            json!({
-                "name": setting.name, "doc": setting.doc, "kind": setting.kind,
-                "required": setting.required, "values": values,
-            })
-        });
-        Ok(json!({"plugin": plugin, "settings": settings.collect::<Vec<_>>()}))
-    }
-
     pub(super) async fn set(
         self: &Arc<Self>,
         by: &By,
@@ -128,6 +94,9 @@ impl House {
         }
         if changes.is_empty() {
             return Err(refused("invalid-change", "nothing to change was given"));
+        }
+        if let Area::Settings(plugin) = area {
+            self.know_settings(plugin, &changes)?;
         }
         let write = Write::Overrides {
             changes: changes.clone(),
@@ -267,12 +236,6 @@ fn full_key(area: &Area, key: String) -> Result<String, Problem> {
         "invalid-change",
         format!("`{key}` cannot be set here: expected {expected}"),
     ))
-}
-
-fn no_plugin(name: &str) -> Problem {
-    let name: String = name.chars().take(64).collect();
-    let detail = format!("there is no plugin `{name}`\n  (see `coordinator plugin list`)");
-    Problem::not_found("no-such-plugin", detail)
 }
 
 fn millis(time: std::time::Duration) -> u64 {

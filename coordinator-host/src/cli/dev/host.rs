@@ -117,12 +117,14 @@ impl DevHost {
             .map_err(system("start the host"))
     }
 
-    /// This program again, in a process group of its own: Ctrl-C is ours to hear, and to hand on.
+    /// This program again, in a process group of its own: Ctrl-C is ours to hear, and to hand on. If we are killed, the
+    /// kernel ends it.
     fn coordinator(&self, arguments: &[&std::ffi::OsStr]) -> Command {
         let program = std::env::current_exe().unwrap_or_else(|_| "coordinator".into());
         let mut command = Command::new(program);
         command
             .args(arguments)
+            .args(["--ends-with", &std::process::id().to_string()])
             .current_dir(&self.plugin)
             .stdin(Stdio::null())
             .process_group(0)
@@ -171,7 +173,8 @@ impl DevHost {
                 self.host = None;
                 self.tail = None;
                 say(&format!(
-                    "the host ended ({ended}); save a change to start it again"
+                    "the host ended ({ended}); if a setting is missing, write it into `dev.toml`; save a change to \
+                     start it again"
                 ))
             }
         }

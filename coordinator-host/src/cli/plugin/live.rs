@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::client::{Body, Reply};
 use crate::cli::exit::{Failure, OK, USAGE};
+use crate::cli::given::pair;
 use crate::cli::options::{Format, Options};
 use crate::cli::{confirm, output};
 
@@ -151,16 +152,4 @@ fn absolute(source: &str) -> Result<String, Failure> {
 
 fn table(settings: &[(String, Value)]) -> Value {
     Value::Object(settings.iter().cloned().collect::<Map<_, _>>())
-}
-
-/// `KEY=VALUE`, the value as JSON where it is that, else as text.
-pub(in crate::cli) fn pair(text: &str) -> Result<(String, Value), String> {
-    let Some((key, value)) = text.split_once('=') else {
-        return Err("expected KEY=VALUE".to_owned());
-    };
-    if key.trim().is_empty() {
-        return Err("expected KEY=VALUE, and the key is empty".to_owned());
-    }
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-    Ok((key.trim().to_owned(), value))
 }
