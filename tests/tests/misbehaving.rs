@@ -138,6 +138,45 @@ fn a_plugin_that_panics_in_its_health_check_and_stop_serves_until_the_end() {
 }
 
 #[test]
+fn an_assertion_in_the_health_is_named_with_its_place_and_the_plugin_serves_on() {
+    let house = TestHouse::builder()
+        .plugin("misbehaving", "misbehaving", "panics_in = \"health\"")
+        .start();
+    let told = eventually("it was asked", || {
+        let listed = house.get("/api/v1/plugins");
+        let told = listed["items"][0]["health"]["detail"].clone();
+        told.as_str().map(str::to_owned)
+    });
+    for text in ["in the health, as asked", "misbehaving/src/lib.rs:"] {
+        assert!(told.contains(text), "{told}");
+    }
+    house
+        .log()
+        .until("plugin `misbehaving` says that it is not well", 1);
+    // Whoever asks from outside learns that something is wrong, and not what.
+    let ready = house.get("/readyz?verbose");
+    assert_eq!(ready["status"], "degraded", "{ready}");
+    assert!(!ready.to_string().contains("as asked"), "{ready}");
+    the_fine_handler_keeps_its_pace(&house);
+}
+
+#[test]
+fn a_change_after_which_the_health_panics_is_refused_and_the_old_instance_serves_on() {
+    let house = house();
+    let set = ["settings", "set", "misbehaving", "panics_in=health"];
+    let refused = house.run(&set).exits(1).err;
+    for text in [
+        "it started and is not well",
+        "in the health, as asked",
+        "misbehaving/src/lib.rs:",
+    ] {
+        assert!(refused.contains(text), "{refused}");
+    }
+    assert_eq!(house.get("/readyz")["status"], "ok");
+    the_fine_handler_keeps_its_pace(&house);
+}
+
+#[test]
 fn a_plugin_that_panics_in_its_start_is_refused_and_says_where() {
     let ended = TestHouse::builder()
         .plugin("misbehaving", "misbehaving", "panics_in = \"start\"")
