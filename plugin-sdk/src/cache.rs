@@ -110,6 +110,25 @@ impl<'a> Cache<'a> {
     /// Adds `by` to a number, that begins at zero and lives for `ttl` from its first addition, and answers the sum. No
     /// addition is lost, however many make one at once.
     ///
+    /// ```
+    /// use coordinator_sdk::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// /// Three guesses a minute, and one hint.
+    /// async fn guess(ctx: &Context, learner: &str, right: bool) -> Result<&'static str, RouteError> {
+    ///     let (guesses, minute) = (format!("guesses:{learner}"), Duration::from_secs(60));
+    ///     if ctx.cache().increment(&guesses, 1, minute).await? > 3 {
+    ///         return Ok("wait a minute");
+    ///     }
+    ///     if right {
+    ///         ctx.cache().delete(&guesses).await?;
+    ///         return Ok("right");
+    ///     }
+    ///     let first = ctx.cache().add(&format!("hint:{learner}"), &true, minute).await?;
+    ///     Ok(if first { "no: it is a city" } else { "no" })
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Self::set`], or if the key holds something that is no number.
@@ -193,6 +212,21 @@ fn encode<T: Serialize + ?Sized>(value: &T) -> Result<SharedBytes, CacheError> {
 /// assert_eq!(host.call(Call::post("/count")).status, 204);
 /// host.without_cache();
 /// assert_eq!(host.call(Call::post("/count")).status, 503);
+/// ```
+///
+/// A plugin that can do without says so:
+///
+/// ```
+/// use coordinator_sdk::CacheError;
+/// use coordinator_sdk::prelude::*;
+///
+/// async fn seen(ctx: &Context, page: &str) -> Result<i64, CacheError> {
+///     let day = std::time::Duration::from_secs(86_400);
+///     match ctx.cache().increment(page, 1, day).await {
+///         Err(error) if error.is_temporary() || error.is_unsupported() => Ok(0),
+///         answer => answer,
+///     }
+/// }
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error("the cache failed: {}", .0.reason())]

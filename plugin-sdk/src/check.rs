@@ -29,6 +29,10 @@ use crate::error::chained_error;
 ///                 .hint("write `https://` in `[plugins.lms.settings] base_url`"),
 ///         );
 ///     }
+///     if self.base_url.path() != "/" {
+///         findings.push(Finding::error("lms.path", "`base_url` is the root of the LMS, and has no path"));
+///     }
+///     findings.push(Finding::info("lms.host", format!("the LMS is {}", self.base_url.authority())));
 ///     findings
 /// }
 /// # }
@@ -36,6 +40,7 @@ use crate::error::chained_error;
 /// let findings = host.check();
 /// assert_eq!(findings[0].id(), "lms.not-encrypted");
 /// assert_eq!(findings[0].severity(), Severity::Warning);
+/// assert_eq!(findings[1].message(), "the LMS is lms.test");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -45,7 +50,19 @@ pub struct Finding {
     hint: Option<String>,
 }
 
-/// How bad it is.
+/// How severe a finding is.
+///
+/// ```
+/// use coordinator_sdk::prelude::*;
+///
+/// let found = [
+///     Finding::info("lms.version", "the LMS is of version 20"),
+///     Finding::error("lms.no-token", "`token` is empty").hint("set it to `env:LMS_TOKEN`"),
+/// ];
+/// let worst = found.iter().max_by_key(|finding| finding.severity()).unwrap();
+/// assert_eq!(worst.severity(), Severity::Error);
+/// assert_eq!((worst.id(), worst.message()), ("lms.no-token", "`token` is empty"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Good to know.

@@ -67,6 +67,21 @@ chained_error! {
 /// let told = Host::<Shop>::new(serde_json::json!({})).command("stock", &()).unwrap();
 /// assert_eq!((told.content_type(), told.text()), ("application/json", r#"{"courses":3}"#));
 /// ```
+///
+/// A type of your own is told as one of those:
+///
+/// ```
+/// use coordinator_sdk::{CommandError, IntoOutput, Output};
+///
+/// struct Report(Vec<(String, u32)>);
+///
+/// impl IntoOutput for Report {
+///     fn into_output(self) -> Result<Output, CommandError> {
+///         let line = |(course, seats): (String, u32)| format!("{course}: {seats}\n");
+///         self.0.into_iter().map(line).collect::<String>().into_output()
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a command cannot answer `{Self}`",
     label = "not an answer of a command",
@@ -81,7 +96,13 @@ pub trait IntoOutput {
     fn into_output(self) -> Result<Output, CommandError>;
 }
 
-/// What a command told.
+/// What a command told: made of text, or of JSON.
+///
+/// ```
+/// use coordinator_sdk::{IntoOutput, Json, Output};
+///
+/// let made: [Output; 2] = ["done".into_output().unwrap(), Json(["A-1"]).into_output().unwrap()];
+/// ```
 #[derive(Debug)]
 pub struct Output {
     pub(crate) content_type: &'static str,

@@ -16,7 +16,7 @@ use crate::lock::{Lock, LockError};
 use crate::metrics::Metrics;
 use crate::run::{self, Ran, RunError};
 use crate::service;
-use crate::settings::Settings;
+use crate::settings::{Settings, SettingsError};
 use crate::{Http, Message, Publish, Timestamp};
 
 /// What the host lends to one call of a handler, a route, a step, or whatever else a plugin does.
@@ -40,6 +40,36 @@ use crate::{Http, Message, Publish, Timestamp};
 ///     Ok(())
 /// }
 /// # }
+/// ```
+///
+/// What else it lends:
+///
+/// ```
+/// use coordinator_sdk::{prelude::*, Ran};
+/// use std::time::Duration;
+///
+/// /// Switches.
+/// #[flags]
+/// pub struct Switches {
+///     /// Asks all systems.
+///     all: bool,
+/// }
+///
+/// async fn look(ctx: &Context, lms: &Url) -> Result<Vec<String>, RouteError> {
+///     let began = ctx.now();
+///     if let Some(kept) = ctx.cache().get(ctx.webhook_id()).await? {
+///         return Ok(kept);
+///     }
+///     ctx.sleep(Duration::from_millis(10)).await; // holds no thread
+///     let mut found: Vec<String> = ctx.http().get(lms).send().await?.error_for_status()?.json()?;
+///     if ctx.flag(Switches::ALL) {
+///         let all: Ran<Vec<String>> = ctx.run_stated("org.example.courses.v1", &found).await?;
+///         tracing::info!(missing = all.missing.len(), "asked all systems");
+///         found = all.value;
+///     }
+///     ctx.metrics().histogram("look_seconds").record(ctx.now().since(began).as_secs_f64());
+///     Ok(found)
+/// }
 /// ```
 #[derive(Clone)]
 pub struct Context {
@@ -365,15 +395,4 @@ impl Context {
     pub async fn sleep(&self, time: Duration) {
         self.lent.sleep(time).await;
     }
-}
-
-/// An instance's settings were not had.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// The host did not tell them.
-    #[error("the settings were not told: {0}")]
-    Failed(String),
-    /// They are of another type.
-    #[error("the settings are of another type")]
-    Unfit(#[source] DecodeError),
 }

@@ -27,12 +27,16 @@ pub use route::RouteError;
 ///
 /// ```
 /// use coordinator_sdk::HandlerError;
+/// use std::time::Duration;
 ///
 /// fn find(course: &str) -> Result<(), HandlerError> {
-///     let _number: u32 = course.parse()?; // an unknown error type: retried
-///     Err(HandlerError::dead("`course` is not in the catalogue"))
+///     match course.parse::<u32>()? { // an unknown error type: retried
+///         0 => Err(HandlerError::retry("the catalogue is being written").after(Duration::from_secs(30))),
+///         _ => Err(HandlerError::dead("`course` is not in the catalogue")),
+///     }
 /// }
 /// assert!(find("x").unwrap_err().is_retry());
+/// assert!(find("0").unwrap_err().is_retry());
 /// assert!(!find("1").unwrap_err().is_retry());
 /// ```
 #[derive(Debug)]
@@ -99,6 +103,11 @@ impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
 ///     number.parse::<u32>().dead()
 /// }
 /// assert!(!read("x").unwrap_err().is_retry());
+///
+/// fn decode(text: &str) -> Result<u32, HandlerError> {
+///     serde_json::from_str(text).retry() // the other system writes it in two parts
+/// }
+/// assert!(decode("{").unwrap_err().is_retry());
 /// ```
 pub trait Decide<T> {
     /// A failure is another attempt.

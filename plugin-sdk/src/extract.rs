@@ -18,9 +18,24 @@ use crate::{DecodeError, RouteError};
 /// #[route(get, "/orders/{number}", auth = public)]
 /// async fn order(&self, ctx: &Context, request: Request) -> Result<Response, RouteError> {
 ///     let number = request.param("number").unwrap_or_default();
-///     Ok(Response::text(200, format!("order {number}")))
+///     let page = request.query("page").unwrap_or_else(|| "1".to_owned());
+///     let language = request.header("accept-language").unwrap_or("en");
+///     Ok(Response::text(200, format!("order {number}, page {page}, in {language}")))
+/// }
+///
+/// /// Takes whatever is sent.
+/// #[route(post, "/any", auth = public)]
+/// async fn any(&self, ctx: &Context, request: Request) -> Result<Response, RouteError> {
+///     let (method, path, length) = (request.method(), request.path(), request.body().len());
+///     tracing::info!(method, path, length, "something was sent");
+///     let text: String = request.json()?; // 400 with the reason if it is anything else
+///     Ok(Response::text(200, text))
 /// }
 /// # }
+/// # use coordinator_sdk::testing::{Call, Host};
+/// let host = Host::<Plugin>::new(serde_json::json!({}));
+/// assert_eq!(host.call(Call::get("/orders/7?page=2")).body, b"order 7, page 2, in en");
+/// assert_eq!(host.call(Call::post("/any").body("no JSON")).status, 400);
 /// ```
 #[derive(Debug)]
 pub struct Request {
@@ -88,6 +103,33 @@ impl Request {
 }
 
 /// What a route may take instead of the whole [`Request`].
+///
+/// ```
+/// use coordinator_sdk::{FromRequest, prelude::*};
+///
+/// /// The lines of a CSV body.
+/// pub struct Csv(Vec<String>);
+///
+/// impl FromRequest for Csv {
+///     fn from_request(request: Request) -> Result<Self, RouteError> {
+///         let text = std::str::from_utf8(request.body());
+///         let text = text.map_err(|_| RouteError::bad_request("the body is not UTF-8"))?;
+///         Ok(Self(text.lines().map(str::to_owned).collect()))
+///     }
+/// }
+/// # /// Settings.
+/// # #[settings] pub struct Plugin {}
+/// # #[plugin] impl Plugin {
+/// /// Counts lines.
+/// #[route(post, "/csv", auth = public)]
+/// async fn csv(&self, ctx: &Context, lines: Csv) -> Result<Response, RouteError> {
+///     Ok(Response::text(200, lines.0.len().to_string()))
+/// }
+/// # }
+/// # use coordinator_sdk::testing::{Call, Host};
+/// let host = Host::<Plugin>::new(serde_json::json!({}));
+/// assert_eq!(host.call(Call::post("/csv").body("a,b\nc,d")).body, b"2");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a route cannot take `{Self}`",
     note = "it takes `Request`, or `Json<T>` of a `#[data]` or `#[message]` type"
@@ -136,6 +178,21 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
 }
 
 /// An answer of a route.
+///
+/// ```
+/// use coordinator_sdk::prelude::*;
+///
+/// fn answer(kind: &str) -> Result<Response, RouteError> {
+///     Ok(match kind {
+///         "done" => Response::ok(),
+///         "queued" => Response::accepted(),
+///         "moved" => Response::status(303).header("location", "https://shop.example.org/orders"),
+///         "page" => Response::text(200, "<h1>Orders</h1>").header("content-type", "text/html"),
+///         _ => Response::json(200, &serde_json::json!({"orders": ["A-1"]}))?,
+///     })
+/// }
+/// assert!(answer("queued").is_ok());
+/// ```
 #[derive(Debug)]
 pub struct Response {
     head: ResponseMeta,
@@ -208,6 +265,28 @@ impl Response {
 }
 
 /// What a route may answer.
+///
+/// ```
+/// use coordinator_sdk::{IntoResponse, prelude::*};
+///
+/// /// A page.
+/// pub struct Html(String);
+///
+/// impl IntoResponse for Html {
+///     fn into_response(self) -> Response {
+///         Response::text(200, self.0).header("content-type", "text/html; charset=utf-8")
+///     }
+/// }
+/// # /// Settings.
+/// # #[settings] pub struct Plugin {}
+/// # #[plugin] impl Plugin {
+/// /// Says hello.
+/// #[route(get, "/", auth = public)]
+/// async fn hello(&self, ctx: &Context) -> Result<Html, RouteError> {
+///     Ok(Html("<h1>Hello</h1>".to_owned()))
+/// }
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a route cannot answer `{Self}`",
     label = "not an answer",

@@ -38,6 +38,7 @@ use coordinator_abi::{Lent, manifest};
 /// assert_eq!(host.call(Call::get("/checkout")).body, b"old");
 /// host.flag(Switches::NEW_CHECKOUT, true);
 /// assert_eq!(host.call(Call::get("/checkout")).body, b"new");
+/// assert_eq!((Switches::OPEN.name(), Switches::OPEN.default()), ("open", true));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flag {

@@ -33,6 +33,17 @@ use crate::DecodeError;
 ///     Ok(())
 /// }
 /// # }
+///
+/// async fn rename(ctx: &Context, course: &Url, title: &str) -> Result<(), HandlerError> {
+///     let there = ctx.http().get(course).send().await?.status() == 200;
+///     let answer = match (there, title) {
+///         (true, "") => ctx.http().delete(course).send().await?,
+///         (true, _) => ctx.http().request("PATCH", course).json(&title).send().await?,
+///         (false, _) => ctx.http().put(course).json(&title).send().await?,
+///     };
+///     answer.error_for_status()?;
+///     Ok(())
+/// }
 /// ```
 pub struct Http<'a> {
     lent: &'a Lent,
@@ -81,6 +92,23 @@ impl<'a> Http<'a> {
 }
 
 /// A request about to be sent.
+///
+/// ```
+/// use coordinator_sdk::prelude::*;
+/// use std::time::Duration;
+///
+/// async fn pay(ctx: &Context, url: &Url, token: &Secret, order: &str) -> Result<(), HandlerError> {
+///     let request = ctx.http().post(url).bearer(token).timeout(Duration::from_secs(5));
+///     let request = request.header("idempotency-key", order).json(&serde_json::json!({"order": order}));
+///     request.send().await?.error_for_status()?;
+///     Ok(())
+/// }
+///
+/// async fn upload(ctx: &Context, url: &Url, csv: Vec<u8>) -> Result<(), HandlerError> {
+///     ctx.http().put(url).header("content-type", "text/csv").body(csv).send().await?.error_for_status()?;
+///     Ok(())
+/// }
+/// ```
 #[must_use = "a request is made when `send` is awaited"]
 pub struct HttpRequest<'a> {
     lent: &'a Lent,
@@ -195,6 +223,7 @@ fn target(meta: &HttpMeta) -> String {
 ///     if answer.header("x-cache") == Some("stale") {
 ///         tracing::debug!("the catalogue answered from its cache");
 ///     }
+///     tracing::debug!(length = answer.bytes().len(), "the catalogue answered");
 ///     Ok(Some(answer.error_for_status()?.json()?))
 /// }
 /// ```
@@ -264,11 +293,17 @@ impl HttpResponse {
 ///
 /// ```
 /// use coordinator_sdk::prelude::*;
+/// use std::time::Duration;
 ///
 /// async fn book(ctx: &Context, url: &Url) -> Result<(), HandlerError> {
 ///     let answer = ctx.http().post(url).send().await?;
 ///     match answer.error_for_status() {
 ///         Err(refused) if refused.status() == 409 => Ok(()), // it was booked before
+///         Err(refused) if refused.status() == 403 => {
+///             // So this system says that it is asked too often.
+///             let after = refused.retry_after().unwrap_or(Duration::from_secs(60));
+///             Err(HandlerError::retry("asked too often").after(after))
+///         }
 ///         answer => answer.map(drop).map_err(HandlerError::from),
 ///     }
 /// }
@@ -303,6 +338,11 @@ impl StatusError {
 /// async fn ping(ctx: &Context, url: &Url) -> Result<(), HandlerError> {
 ///     match ctx.http().get(url).send().await {
 ///         Err(error) if error.is_forbidden() => Err(error).dead(), // the operator does not allow this origin
+///         Err(error) if error.is_timeout() => Ok(()), // it is slow, and there
+///         Err(error) if error.is_breaker_open() => {
+///             tracing::info!(after = ?error.retry_after(), "the host leaves it alone for a while");
+///             Err(error.into())
+///         }
 ///         answer => answer?.error_for_status().map(drop).map_err(HandlerError::from),
 ///     }
 /// }

@@ -13,6 +13,22 @@ use crate::service::{Failure, ask_key, millis};
 /// It belongs to its holder by a token that nobody else has: one whose time is over cannot release the next holder's.
 /// Its time can be over while the holder still works. So it spares work, and does not by itself make a thing safe that
 /// must not happen twice: there, ask [`Lock::extend`] right before, or let the other side refuse the second.
+///
+/// ```
+/// use coordinator_sdk::prelude::*;
+/// use std::time::Duration;
+///
+/// async fn export(ctx: &Context, pages: u32) -> Result<(), CommandError> {
+///     let minute = Duration::from_secs(60);
+///     let mut lock = ctx.lock("export", minute).await?;
+///     for page in 0..pages {
+///         tracing::debug!(page, "writing");
+///         lock.extend(minute).await?; // an error if its time was over: somebody else may write now
+///     }
+///     lock.release().await?;
+///     Ok(())
+/// }
+/// ```
 #[must_use = "a lock is released when it is dropped"]
 pub struct Lock {
     lent: Lent,

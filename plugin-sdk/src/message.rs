@@ -18,6 +18,9 @@ use serde::de::DeserializeOwned;
 /// }
 ///
 /// assert_eq!(PaymentReceived::TYPE, "org.example.payment.received.v1");
+/// let amount = Money::new(14_900, "USD".parse().unwrap());
+/// let paid = PaymentReceived { order: "A-1".to_owned(), amount };
+/// assert_eq!(paid.key().as_deref(), Some("A-1"));
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",

@@ -32,6 +32,14 @@ use crate::{Message, RouteError, Timestamp};
 ///     Ok(Response::accepted())
 /// }
 /// # }
+///
+/// /// Both, or neither; each of them after all others of its key, and not before `at`.
+/// async fn publish_two(ctx: &Context, one: Thing, other: &Thing, at: Timestamp) -> Result<(), HandlerError> {
+///     let both = ctx.publish(one).ordering_key("shelf-1").deliver_at(at);
+///     let receipts = both.and(other).ordering_key("shelf-2").deliver_at(at).send().await?;
+///     assert_eq!(receipts.len(), 2);
+///     Ok(())
+/// }
 /// ```
 #[must_use = "a message is published when this is awaited"]
 pub struct Publish {
@@ -42,6 +50,16 @@ pub struct Publish {
 }
 
 /// What became of one message.
+///
+/// ```
+/// use coordinator_sdk::{Receipt, prelude::*};
+///
+/// /// What the caller of a route reads.
+/// fn answer(receipt: Receipt) -> Response {
+///     let status = if receipt.duplicate { 200 } else { 202 };
+///     Response::text(status, receipt.id)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// Its id; of a duplicate, the first one's.
@@ -183,7 +201,10 @@ impl IntoFuture for Publish {
 /// use coordinator_sdk::{HandlerError, PublishError};
 ///
 /// fn decide(error: PublishError) -> HandlerError {
-///     error.into() // a full journal is tried again, a payload that breaks its schema is not
+///     if error.is_temporary() {
+///         tracing::info!(after = ?error.retry_after(), "the journal is full, or away");
+///     }
+///     error.into() // so does `?`: that is tried again, a payload that breaks its schema is not
 /// }
 /// ```
 #[derive(Debug, thiserror::Error)]

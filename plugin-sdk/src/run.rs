@@ -45,6 +45,18 @@ pub struct Ran<T> {
 }
 
 /// A step whose part is missing from a pipeline's value.
+///
+/// ```
+/// use coordinator_sdk::{Missing, Ran};
+///
+/// /// What the learner is told.
+/// fn note(ran: &Ran<Vec<String>>) -> Option<String> {
+///     let Missing { step, reason } = ran.missing.first()?;
+///     tracing::warn!(step, reason, "the list is not whole");
+///     Some("some of your orders cannot be shown now".to_owned())
+/// }
+/// # use coordinator_sdk::prelude::tracing;
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     /// `instance.step`.
@@ -55,6 +67,22 @@ pub struct Missing {
 
 /// A pipeline did not answer. `?` in a route or a step tells the caller what the failed step says; in a handler it asks
 /// for another attempt, unless the step refused the input.
+///
+/// ```
+/// use coordinator_sdk::prelude::*;
+///
+/// /// The price, or none where the shop is not told it.
+/// async fn price(ctx: &Context, basket: &str) -> Result<Option<Money>, RouteError> {
+///     match ctx.run("org.example.basket.price.v1", basket).await {
+///         Err(error) if error.code() == "no-such-pipeline" => Ok(None),
+///         Err(error) if error.is_temporary() => {
+///             tracing::info!(status = error.status(), after = ?error.retry_after(), "no price now");
+///             Ok(None)
+///         }
+///         answer => Ok(Some(answer?)),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("pipeline `{pipeline}` failed: {reason}")]
 pub struct RunError {

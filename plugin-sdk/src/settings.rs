@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::error::DecodeError;
+
 /// A value that is never printed. An operator writes it as `env:NAME` or `file:PATH`; the host resolves it.
 ///
 /// ```
@@ -50,6 +52,37 @@ impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
     }
+}
+
+/// An instance's settings were not had.
+///
+/// ```
+/// use coordinator_sdk::{SettingsError, prelude::*};
+///
+/// /// Settings.
+/// #[settings]
+/// pub struct Shop {
+///     /// How many at most.
+///     limit: u32,
+/// }
+///
+/// async fn limit(ctx: &Context) -> u32 {
+///     match ctx.settings::<Shop>().await {
+///         Ok(shop) => shop.limit,
+///         // The host is older than this plugin, and does not tell them to a call.
+///         Err(SettingsError::Failed(_)) => 10,
+///         Err(SettingsError::Unfit(error)) => panic!("`Shop` is the settings of this plugin: {error}"),
+///     }
+/// }
+/// ```
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The host did not tell them.
+    #[error("the settings were not told: {0}")]
+    Failed(String),
+    /// They are of another type.
+    #[error("the settings are of another type")]
+    Unfit(#[source] DecodeError),
 }
 
 /// Written by `#[settings]`.

@@ -48,6 +48,7 @@ use crate::http::{HttpError, StatusError};
 /// let host = Host::<Vouchers>::new(serde_json::json!({}));
 /// let basket = |voucher: &str| Basket { voucher: Some(voucher.to_owned()), minor: 4_900 };
 /// let priced: Flow<Basket> = host.step("voucher", &basket("TEN")).unwrap();
+/// assert!(!priced.is_halt());
 /// assert_eq!(priced.into_value().minor, 3_900);
 /// let refused = host.step::<_, Basket>("voucher", &basket("ELEVEN")).unwrap_err();
 /// assert_eq!((refused.status, refused.code.as_str()), (422, "no-such-voucher"));
@@ -78,6 +79,20 @@ impl<T> Flow<T> {
 /// Why a step failed, and so its pipeline: no step follows, and the caller is told. Made by `?` of any error: a value
 /// that does not fit is 400, another system that fails is 502, one that the host leaves alone for now is 503 with
 /// `Retry-After`, anything unknown is 500 with nothing but its trace id.
+///
+/// ```
+/// use coordinator_sdk::prelude::*;
+/// use std::time::Duration;
+///
+/// fn stock(seats: i64) -> Result<i64, StepError> {
+///     match seats {
+///         0 => Err(StepError::new(409, "sold-out", "there is no seat left")),
+///         -1 => Err(StepError::new(503, "counting", "the seats are being counted").after(Duration::from_secs(5))),
+///         seats => Ok(seats),
+///     }
+/// }
+/// assert_eq!(stock(0).unwrap_err().status(), 409);
+/// ```
 #[derive(Debug)]
 pub struct StepError(RouteError);
 

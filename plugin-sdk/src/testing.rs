@@ -54,6 +54,7 @@ mod path;
 mod port;
 mod services;
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +74,81 @@ pub use call::Call;
 pub use port::Sent;
 use port::{Port, World};
 
-/// A host for one plugin, in the test's own process. See the [module](self).
+/// A host for one plugin, in the test's own process. See the [module](self) for how a test begins.
+///
+/// The world around the plugin, as a test sets it, and what came of it:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use coordinator_sdk::prelude::*;
+/// use coordinator_sdk::testing::{Call, Host};
+///
+/// /// A price has changed.
+/// #[message("org.example.price.changed.v1", key = "course")]
+/// pub struct Changed {
+///     pub course: String,
+/// }
+///
+/// /// Settings.
+/// #[settings]
+/// pub struct Prices {
+///     /// The price list.
+///     url: Url,
+/// }
+///
+/// #[plugin]
+/// impl Prices {
+///     /// The price of a course, asked for once an hour.
+///     #[route(get, "/prices/{course}", auth = public)]
+///     async fn price(&self, ctx: &Context, request: Request) -> Result<Json<u32>, RouteError> {
+///         let course = request.param("course").unwrap_or_default();
+///         if let Some(price) = ctx.cache().get(course).await? {
+///             return Ok(Json(price));
+///         }
+///         let price = ctx.http().get(&self.url).send().await?.error_for_status()?.json()?;
+///         ctx.cache().set(course, &price, Duration::from_secs(3600)).await?;
+///         ctx.metrics().counter("asked").label("list", "shop").add(1);
+///         let changed = Changed { course: course.to_owned() };
+///         ctx.publish(changed).deliver_after(Duration::from_secs(60)).await?;
+///         Ok(Json(price))
+///     }
+///
+///     /// Writes the list anew, one at a time.
+///     #[schedule("0 3 * * *")]
+///     async fn nightly(&self, ctx: &Context) -> Result<(), HandlerError> {
+///         let _lock = ctx.lock("list", Duration::from_secs(60)).await?;
+///         let list: Vec<u32> = ctx.run("org.example.list.v1", &()).await?;
+///         tracing::info!(courses = list.len(), "wrote the list anew");
+///         Ok(())
+///     }
+/// }
+///
+/// let host = Host::<Prices>::new(serde_json::json!({"url": "http://prices.test"}));
+/// let price = || host.call(Call::get("/prices/C1"));
+/// host.set_now(Timestamp::parse("2026-01-31T09:30:00Z").unwrap());
+/// host.cut(); // no answer
+/// assert_eq!(price().status, 500);
+/// host.reply_with(200, &[("x-page", "1")], &serde_json::json!(49));
+/// assert_eq!(price().body, b"49");
+/// assert_eq!((host.cached::<u32>("C1"), host.metric("asked", &[("list", "shop")])), (Some(49), Some(1.0)));
+/// assert_eq!((host.published::<Changed>().len(), host.deliver_times::<Changed>().len()), (1, 1));
+/// host.advance(Duration::from_secs(3601));
+/// assert_eq!(host.cached::<u32>("C1"), None);
+/// host.reply(404);
+/// assert_eq!(price().status, 500);
+/// host.without_cache();
+/// assert_eq!(price().status, 503);
+/// assert_eq!(host.requests().len(), 3);
+///
+/// let host = Host::<Prices>::new(serde_json::json!({"url": "http://prices.test"}));
+/// host.pipeline_without("org.example.list.v1", &[49, 59], &["shop.prices"]);
+/// assert!(host.schedule("nightly").is_ok());
+/// host.pipeline("org.example.list.v1", "not a list");
+/// assert!(host.schedule("nightly").is_err());
+/// host.hold("list");
+/// assert!(host.schedule("nightly").unwrap_err().is_retry());
+/// ```
 pub struct Host<P: Plugin> {
     instance: Instance<Port>,
     manifest: Manifest,
@@ -97,6 +172,48 @@ impl<P: Plugin> Host<P> {
 
     /// Starts the plugin with these settings.
     ///
+    /// ```
+    /// # use coordinator_sdk::prelude::*;
+    /// # use coordinator_sdk::testing::Host;
+    /// /// Settings.
+    /// #[settings]
+    /// pub struct Shop {
+    ///     /// How many at most.
+    ///     limit: u32,
+    /// }
+    /// # #[plugin] impl Shop {}
+    ///
+    /// let refused = Host::<Shop>::try_new(serde_json::json!({"limti": 7})).err().unwrap();
+    /// assert!(refused.contains("unknown field `limti`, expected `limit`"), "{refused}");
+    /// ```
+    ///
+    /// Two `#[flags]` structs that do not agree are found here, before a host refuses them:
+    ///
+    /// ```
+    /// # use coordinator_sdk::prelude::*;
+    /// # use coordinator_sdk::testing::Host;
+    /// # /// Settings.
+    /// # #[settings] pub struct Shop {}
+    /// # #[plugin] impl Shop {}
+    /// /// Of the counter.
+    /// #[flags]
+    /// pub struct Counter {
+    ///     /// Serves.
+    ///     #[flag(default = true)]
+    ///     open: bool,
+    /// }
+    ///
+    /// /// Of the office.
+    /// #[flags]
+    /// pub struct Office {
+    ///     /// Is staffed.
+    ///     open: bool,
+    /// }
+    ///
+    /// let refused = Host::<Shop>::try_new(serde_json::json!({})).err().unwrap();
+    /// assert!(refused.contains("two `#[flags]` structs declare `open`"), "{refused}");
+    /// ```
+    ///
     /// # Errors
     ///
     /// Why it did not start.
@@ -104,6 +221,7 @@ impl<P: Plugin> Host<P> {
         let table = table::<Served<P>>();
         let manifest = describe(table).map_err(|answer| reason(&answer))?;
         let manifest = serde_json::from_slice(&manifest).map_err(|error| error.to_string())?;
+        one_default_each(&manifest)?;
         let instance = Instance::open(table);
         let host = Self {
             instance,
@@ -223,6 +341,20 @@ impl<P: Plugin> Host<P> {
         let answer = block_on(self.instance.call(op, index, Arc::clone(&port), meta, body));
         (answer, port)
     }
+}
+
+/// A host does not take a flag that is on in one struct and off in another: its author had better know before.
+fn one_default_each(manifest: &Manifest) -> Result<(), String> {
+    let mut defaults = BTreeMap::new();
+    for flag in &manifest.flags {
+        if *defaults.entry(&flag.name).or_insert(flag.default) != flag.default {
+            let name = &flag.name;
+            return Err(format!(
+                "two `#[flags]` structs declare `{name}`, on in one and off in the other\n  (declare it once, or give one of them another name)"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn reason(answer: &Outcome) -> String {

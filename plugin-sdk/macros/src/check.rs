@@ -10,6 +10,7 @@ use crate::signature;
 const KIND: Kind = Kind {
     name: "check",
     takes: "`&self` and `ctx: &Context`",
+    returns: "`Vec<Finding>`",
     input: Some(false),
     readers: "operators read it",
 };
@@ -45,7 +46,11 @@ impl Check {
 pub(crate) fn hook(attribute: &Attribute, function: &ImplItemFn, kind: &str) -> Result<Ident> {
     plain(attribute, kind)?;
     let takes = "`&self` and `ctx: &Context`";
-    match signature::read(function, &format!("{kind} function"), takes)? {
+    let taken = signature::read(function, &format!("{kind} function"), takes)?;
+    if kind == "health" {
+        signature::answer(function, "health function", "`Result<(), HealthError>`")?;
+    }
+    match taken {
         None => Ok(function.sig.ident.clone()),
         Some(_) => {
             let text = format!("a {kind} function takes {takes}");

@@ -11,6 +11,7 @@ use crate::{duration, options};
 const KIND: Kind = Kind {
     name: "command",
     takes: "`&self`, `ctx: &Context`, and at most one struct of arguments",
+    returns: "`Result<String, CommandError>`",
     input: None,
     readers: "operators read it",
 };

@@ -9,6 +9,7 @@ use crate::terms::Terms;
 use crate::{docs, row, signature};
 
 const TAKES: &str = "`&self`, `ctx: &Context`, and one message";
+const RETURNS: &str = "`Result<(), HandlerError>`";
 
 pub(crate) struct Handler {
     function: Ident,
@@ -32,7 +33,7 @@ impl Handler {
         Ok(Self {
             function: name,
             message,
-            answer: signature::answer(function),
+            answer: signature::answer(function, "handler", RETURNS)?,
             doc,
             terms: Terms::read(attribute)?,
         })

@@ -6,7 +6,13 @@ use syn::{Error, Item, ItemImpl, ItemStruct, Result};
 /// The struct under `attribute`.
 pub(crate) fn structure(item: Item, attribute: &str) -> Result<ItemStruct> {
     match item {
-        Item::Struct(item) => Ok(item),
+        Item::Struct(item) => match item.generics.params.first() {
+            None => Ok(item),
+            Some(parameter) => {
+                let text = format!("`#[{attribute}]` is of one struct: it has no type parameters");
+                Err(Error::new(parameter.span(), text))
+            }
+        },
         other => Err(misplaced(&other, attribute, "a struct")),
     }
 }

@@ -5,6 +5,7 @@
 //! Attribute macros and not derives, because they can add `#[serde(crate = …)]`: a plugin needs one dependency.
 #![forbid(unsafe_code)]
 
+mod alone;
 mod check;
 mod command;
 mod cron;
@@ -105,3 +106,16 @@ pub fn settings(options: TokenStream, item: TokenStream) -> TokenStream {
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }
+
+/// The attributes of methods, which `#[plugin]` reads and takes away. One that is expanded stands somewhere else.
+macro_rules! of_plugin {
+    ($($name:ident)*) => {$(
+        #[doc(hidden)]
+        #[proc_macro_attribute]
+        pub fn $name(_options: TokenStream, item: TokenStream) -> TokenStream {
+            alone::expand(stringify!($name), item.into()).into()
+        }
+    )*};
+}
+
+of_plugin! { check command handler health route schedule start step stop }

@@ -22,6 +22,8 @@ pub(crate) struct Kind {
     pub(crate) name: &'static str,
     /// ``"`&self`, `ctx: &Context`, and …"``
     pub(crate) takes: &'static str,
+    /// ``"`Result<…>`"``
+    pub(crate) returns: &'static str,
     /// Does it take something beside `ctx`: must it (`Some(true)`), may it (`None`), or not (`Some(false)`)?
     pub(crate) input: Option<bool>,
     /// Who reads its documentation.
@@ -53,7 +55,7 @@ impl Method {
             doc,
             takes,
             answers,
-            place: signature::answer(function),
+            place: signature::answer(function, kind.name, kind.returns)?,
         })
     }
 

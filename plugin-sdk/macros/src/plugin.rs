@@ -5,7 +5,9 @@ mod write;
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Result, Type};
+use syn::{
+    Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Result, ReturnType, Type,
+};
 
 use crate::check::{self, Check};
 use crate::command::Command;
@@ -180,7 +182,10 @@ fn misspelt(attributes: &[Attribute]) -> Result<()> {
 fn start(function: &ImplItemFn) -> Result<(Ident, Type)> {
     let name = function.sig.ident.clone();
     match function.sig.inputs.iter().collect::<Vec<_>>()[..] {
-        [FnArg::Typed(settings), FnArg::Typed(_)] if function.sig.asyncness.is_some() => {
+        [FnArg::Typed(settings), FnArg::Typed(_)]
+            if function.sig.asyncness.is_some()
+                && !matches!(function.sig.output, ReturnType::Default) =>
+        {
             Ok((name, (*settings.ty).clone()))
         }
         _ => {

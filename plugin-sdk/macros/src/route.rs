@@ -12,6 +12,7 @@ use syn::{
 use crate::{docs, duration, options, row, signature};
 
 const TAKES: &str = "`&self`, `ctx: &Context`, and at most one `Request` or `Json<T>`";
+const RETURNS: &str = "`Result<Response, RouteError>`";
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 const SCHEMES: [&str; 2] = ["stripe", "standard_webhooks"];
 const SCHEME_OPTIONS: [&str; 1] = ["tolerance"];
@@ -71,7 +72,7 @@ impl Route {
             body_limit,
             doc,
             extractor,
-            answer: signature::answer(function),
+            answer: signature::answer(function, "route", RETURNS)?,
         })
     }
 

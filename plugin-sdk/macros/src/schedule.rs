@@ -14,6 +14,7 @@ use crate::{cron, options, row};
 const KIND: Kind = Kind {
     name: "schedule",
     takes: "`&self` and `ctx: &Context`",
+    returns: "`Result<(), HandlerError>`",
     input: Some(false),
     readers: "operators read it",
 };

@@ -29,14 +29,16 @@ pub(crate) fn read(function: &ImplItemFn, kind: &str, takes: &str) -> Result<Opt
     }
 }
 
-/// The place of a method's return type. What the macro writes there is still the macro's, so that lints of the
-/// author's crate do not hold for it.
-pub(crate) fn answer(function: &ImplItemFn) -> Span {
-    let place = match &function.sig.output {
-        ReturnType::Type(_, ty) => ty.span(),
-        ReturnType::Default => function.sig.ident.span(),
-    };
-    Span::call_site().located_at(place)
+/// The place of a method's return type; `returns` says for the author what that is. What the macro writes there is still
+/// the macro's, so that lints of the author's crate do not hold for it.
+pub(crate) fn answer(function: &ImplItemFn, kind: &str, returns: &str) -> Result<Span> {
+    match &function.sig.output {
+        ReturnType::Type(_, ty) => Ok(Span::call_site().located_at(ty.span())),
+        ReturnType::Default => {
+            let text = format!("a {kind} returns {returns}");
+            Err(Error::new(function.sig.ident.span(), text))
+        }
+    }
 }
 
 fn is_self(input: &FnArg) -> bool {

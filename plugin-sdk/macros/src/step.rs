@@ -13,6 +13,7 @@ use crate::{duration, name, options, row};
 const KIND: Kind = Kind {
     name: "step",
     takes: "`&self`, `ctx: &Context`, and the value that the steps before it made",
+    returns: "`Result<Flow<T>, StepError>`",
     input: Some(true),
     readers: "operators read it",
 };

@@ -19,8 +19,18 @@ use crate::run::RunError;
 /// ```
 /// use coordinator_sdk::RouteError;
 ///
-/// let refused = RouteError::new(404, "no-such-order", "order 7 is not known here");
-/// assert_eq!(refused.status(), 404);
+/// use std::time::Duration;
+///
+/// fn order(number: &str) -> Result<u32, RouteError> {
+///     match number.parse() {
+///         Ok(7) => Err(RouteError::new(404, "no-such-order", "order 7 is not known here")),
+///         Ok(8) => Err(RouteError::new(503, "busy", "order 8 is being written").after(Duration::from_secs(2))),
+///         Ok(number) => Ok(number),
+///         Err(_) => Err(RouteError::bad_request("an order has a number")),
+///     }
+/// }
+/// assert_eq!(order("7").unwrap_err().status(), 404);
+/// assert_eq!(order("seven").unwrap_err().status(), 400);
 /// ```
 #[derive(Debug)]
 pub struct RouteError {

@@ -10,6 +10,7 @@ use serde::Serialize;
 ///
 /// let event = Call::post("/events").webhook_id("evt_1").json(&serde_json::json!({"kind": "paid"}));
 /// let page = Call::get("/orders/7?page=2").header("Accept-Language", "de");
+/// let upload = Call::new("PUT", "/orders.csv").header("Content-Type", "text/csv").body("A-1,2");
 /// ```
 #[derive(Debug, Default)]
 pub struct Call {

@@ -14,7 +14,7 @@ use crate::plugin::Plugin;
 use crate::{Finding, Flow, Message};
 
 impl<P: Plugin> Host<P> {
-    /// Delivers a message to the handler of its type.
+    /// Delivers a message to the handler of its type; of several, to the first: see [`Self::deliver_to`].
     ///
     /// # Errors
     ///
@@ -30,6 +30,23 @@ impl<P: Plugin> Host<P> {
 
     /// Delivers a payload, well-formed or not, to the handler of `ty`.
     ///
+    /// ```
+    /// # use coordinator_sdk::prelude::*;
+    /// # use coordinator_sdk::testing::Host;
+    /// # /// A thing happened.
+    /// # #[message("org.example.thing.happened.v1")] pub struct Thing { pub id: String }
+    /// # /// Settings.
+    /// # #[settings] pub struct Plugin {}
+    /// # #[plugin] impl Plugin {
+    /// #     /// Takes it.
+    /// #     #[handler] async fn take(&self, ctx: &Context, thing: Thing) -> Result<(), HandlerError> { Ok(()) }
+    /// # }
+    /// let host = Host::<Plugin>::new(serde_json::json!({}));
+    /// assert!(host.deliver_json("org.example.thing.happened.v1", r#"{"id": "a"}"#).is_ok());
+    /// // Of another version of its publisher: it will never fit.
+    /// assert!(!host.deliver_json("org.example.thing.happened.v1", "{}").unwrap_err().is_retry());
+    /// ```
+    ///
     /// # Errors
     ///
     /// How the handler failed.
@@ -41,6 +58,57 @@ impl<P: Plugin> Host<P> {
         let handlers = &self.manifest.handlers;
         let index = handlers.iter().position(|handler| handler.ty == ty);
         let index = index.unwrap_or_else(|| panic!("the plugin has no handler for `{ty}`"));
+        self.handle(index, ty, payload)
+    }
+
+    /// Delivers a message to the handler that is named after this function: a type may have several.
+    ///
+    /// ```
+    /// # use coordinator_sdk::prelude::*;
+    /// # use coordinator_sdk::testing::Host;
+    /// # /// A thing happened.
+    /// # #[message("org.example.thing.happened.v1")] pub struct Thing { pub id: String }
+    /// # /// Settings.
+    /// # #[settings] pub struct Plugin {}
+    /// # #[plugin] impl Plugin {
+    /// /// Writes it down.
+    /// #[handler]
+    /// async fn write(&self, _ctx: &Context, _thing: Thing) -> Result<(), HandlerError> {
+    ///     Ok(())
+    /// }
+    ///
+    /// /// Counts it. What becomes of the other handler's delivery does not matter here.
+    /// #[handler]
+    /// async fn count(&self, ctx: &Context, _thing: Thing) -> Result<(), HandlerError> {
+    ///     ctx.metrics().counter("things").add(1);
+    ///     Ok(())
+    /// }
+    /// # }
+    /// let host = Host::<Plugin>::new(serde_json::json!({}));
+    /// host.deliver_to("count", &Thing { id: "a".to_owned() }).unwrap();
+    /// assert_eq!(host.metric("things", &[]), Some(1.0));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// How the handler failed.
+    ///
+    /// # Panics
+    ///
+    /// If the plugin has no such handler, or it takes another type.
+    pub fn deliver_to<M: Message>(&self, handler: &str, message: &M) -> Result<(), Failed> {
+        let handlers = &self.manifest.handlers;
+        let index = position(handlers.iter().map(|it| &*it.name), "handler", handler);
+        assert!(
+            handlers[index].ty == M::TYPE,
+            "handler `{handler}` takes `{}`",
+            handlers[index].ty
+        );
+        let payload = serde_json::to_string(message).expect("a message encodes as JSON");
+        self.handle(index, M::TYPE, &payload)
+    }
+
+    fn handle(&self, index: usize, ty: &str, payload: &str) -> Result<(), Failed> {
         let meta = HandleMeta {
             id: "00000000-0000-7000-8000-000000000001".to_owned(),
             ty: ty.to_owned(),
@@ -102,6 +170,22 @@ impl<P: Plugin> Host<P> {
 
     /// Runs a step, named after its function, on a value.
     ///
+    /// ```
+    /// # use coordinator_sdk::prelude::*;
+    /// # use coordinator_sdk::testing::Host;
+    /// # /// Settings.
+    /// # #[settings] pub struct Shop {}
+    /// # #[plugin] impl Shop {
+    /// /// Adds the tax.
+    /// #[step("org.example.price.v1")]
+    /// async fn tax(&self, _ctx: &Context, minor: i64) -> Result<Flow<i64>, StepError> {
+    ///     Ok(Flow::Continue(minor + minor * 19 / 100))
+    /// }
+    /// # }
+    /// let host = Host::<Shop>::new(serde_json::json!({}));
+    /// assert_eq!(host.step::<_, i64>("tax", &10_000).unwrap(), Flow::Continue(11_900));
+    /// ```
+    ///
     /// # Errors
     ///
     /// How the step failed.
@@ -135,6 +219,25 @@ impl<P: Plugin> Host<P> {
     }
 
     /// Runs a schedule, named after its function, as if it were due now.
+    ///
+    /// ```
+    /// # use coordinator_sdk::prelude::*;
+    /// # use coordinator_sdk::testing::Host;
+    /// # /// Settings.
+    /// # #[settings] pub struct Books {}
+    /// # #[plugin] impl Books {
+    /// /// Closes the books of the day.
+    /// #[schedule("0 0 * * *")]
+    /// async fn close(&self, ctx: &Context) -> Result<(), HandlerError> {
+    ///     let due = ctx.message().map(|tick| tick.time);
+    ///     tracing::info!(due = ?due, "closed the books");
+    ///     Ok(())
+    /// }
+    /// # }
+    /// let host = Host::<Books>::new(serde_json::json!({}));
+    /// assert!(host.schedule("close").is_ok());
+    /// assert!(host.check().is_empty() && host.health().is_ok() && host.stop().is_ok());
+    /// ```
     ///
     /// # Errors
     ///

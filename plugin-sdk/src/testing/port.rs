@@ -16,6 +16,29 @@ use super::asked::Services;
 use crate::Timestamp;
 
 /// One outbound call of the plugin.
+///
+/// ```
+/// # use coordinator_sdk::prelude::*;
+/// # use coordinator_sdk::testing::Host;
+/// # /// Settings.
+/// # #[settings] pub struct Lms { /// Root.
+/// # url: Url, /// Token.
+/// # token: Secret }
+/// # #[plugin] impl Lms {
+/// /// Asks the LMS to write its index.
+/// #[command]
+/// async fn index(&self, ctx: &Context) -> Result<(), CommandError> {
+///     ctx.http().put(&self.url).bearer(&self.token).json(&"all").send().await?.error_for_status()?;
+///     Ok(())
+/// }
+/// # }
+/// let host = Host::<Lms>::new(serde_json::json!({"url": "http://lms.test/index", "token": "t-1"}));
+/// host.command("index", &()).unwrap();
+/// let sent = &host.requests()[0];
+/// assert_eq!((sent.method.as_str(), sent.url.as_str()), ("PUT", "http://lms.test/index"));
+/// assert_eq!(sent.body, br#""all""#);
+/// assert!(sent.headers.contains(&("authorization".to_owned(), b"Bearer t-1".to_vec())));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// HTTP method.

@@ -187,6 +187,9 @@ impl Surface {
         ]
         .concat();
         quote! {
+            // Two of this name are an error that says what is wrong; two exported symbols are one of the linker's.
+            const _A_CRATE_HAS_ONE_PLUGIN: () = ();
+
             const _: () = {
                 const PARTS: &[&str] = &[
                     "{\"section\":1,\"name\":\"", ::core::env!("CARGO_PKG_NAME"),
