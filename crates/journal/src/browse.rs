@@ -192,6 +192,8 @@ pub struct Stats {
     pub engine: String,
     /// What receipts say.
     pub durability: Durability,
+    /// Other processes that have the journal open.
+    pub nodes: u64,
     /// One per known handler.
     pub handlers: Vec<HandlerStats>,
 }

@@ -13,6 +13,16 @@ pub enum Control {
     Skip,
 }
 
+/// Why nobody here serves a handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// It is in the wiring, and what would serve it is switched off or does not run. It counts as open: its messages
+    /// wait for it, within the backlog and the retention.
+    Waiting,
+    /// It has left the wiring. It fills no backlog, and what it has not settled is kept for one retention.
+    Removed,
+}
+
 /// One message to deliver again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {

@@ -27,7 +27,7 @@ pub use browse::{
     MessageDetail, MessageQuery, MessageRecord, MessageState, Page, Stats, UnknownCursor,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use control::{Control, Discard, Replay, Replayed};
+pub use control::{Absence, Control, Discard, Replay, Replayed};
 pub use delivery::{
     Delivery, Failure, FailureKind, HandlerSpec, Settle, SettleOutcome, StartFrom, Token, Verdict,
 };
@@ -63,6 +63,15 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// If the engine cannot read or write its state.
     async fn open(&self, handler: HandlerSpec) -> Result<Box<dyn Deliveries>, JournalError>;
+
+    /// Ends the stream of a handler that is not served here any more, and says why. What it was handed out and has not
+    /// settled waits again, as the same attempt. A handler that nobody here has open may be named too; one that is not
+    /// known is left alone. Opening it again goes on where it was.
+    ///
+    /// # Errors
+    ///
+    /// If the write failed; the call may be repeated.
+    async fn leave(&self, handler: &str, absence: Absence) -> Result<(), JournalError>;
 
     /// Settles deliveries; the outcomes are in the order of the batch. An ack and what the handler emitted are
     /// one write. Returns when durable. On an error nothing of the batch is settled and it may be sent again.

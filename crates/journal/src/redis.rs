@@ -22,6 +22,7 @@ mod handler;
 mod held;
 mod hints;
 mod keys;
+mod leave;
 mod life;
 mod link;
 mod maintain;
@@ -57,7 +58,7 @@ use self::error::StoreError;
 use self::link::Link;
 use self::state::{Parts, Shared};
 use crate::{
-    Clock, Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, Durability, HandlerSpec,
+    Absence, Clock, Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, Durability, HandlerSpec,
     Journal, JournalError, Limits, MessageDetail, MessageQuery, MessageRecord, NewMessage, Page,
     PublishError, Receipt, Record, Replay, Replayed, Settle, SettleOutcome, Stats, Tick,
 };
@@ -148,6 +149,10 @@ impl RedisJournal {
         transfer::look(&shared)
             .await
             .map_err(OpenError::from_store)?;
+        // Who asks whether somebody is here must not find a node that has yet to say so.
+        registry::announce(&shared)
+            .await
+            .map_err(OpenError::from_store)?;
         tokio::spawn(life::run(shared.clone()));
         tokio::spawn(notify::run(shared.clone()));
         tokio::spawn(notify::look_around(shared.clone()));
@@ -189,6 +194,12 @@ impl Journal for RedisJournal {
         open::open(&self.shared, handler)
             .await
             .map_err(failed("open a handler"))
+    }
+
+    async fn leave(&self, handler: &str, absence: Absence) -> Result<(), JournalError> {
+        leave::leave(&self.shared, handler, absence)
+            .await
+            .map_err(failed("close a handler"))
     }
 
     async fn settle(&self, batch: Vec<Settle>) -> Result<Vec<SettleOutcome>, JournalError> {

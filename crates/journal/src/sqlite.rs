@@ -41,7 +41,7 @@ use self::lock::{DirLock, LockError};
 use self::state::Shared;
 use self::writer::{Op, Reply, Step, Writer};
 use crate::{
-    Clock, Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, Durability, HandlerSpec,
+    Absence, Clock, Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, Durability, HandlerSpec,
     Journal, JournalError, Limits, MessageDetail, MessageQuery, MessageRecord, NewMessage, Page,
     PublishError, Receipt, Record, Replay, Replayed, Settle, SettleOutcome, Stats, Tick,
 };
@@ -172,6 +172,13 @@ impl Journal for SqliteJournal {
             .map_err(failed)?;
         let stream = SqliteDeliveries::new(self.shared.clone(), opened.id, opened.generation);
         Ok(Box::new(stream.ok_or_else(|| failed(StoreError::Closed))?))
+    }
+
+    async fn leave(&self, handler: &str, absence: Absence) -> Result<(), JournalError> {
+        let handler = handler.to_owned();
+        self.ask(|reply| Op::Leave(handler, absence, reply))
+            .await
+            .map_err(|error| error.during("close a handler"))
     }
 
     async fn settle(&self, batch: Vec<Settle>) -> Result<Vec<SettleOutcome>, JournalError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use coordinator_journal::{
-    Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, HandlerSpec, Journal, JournalError,
+    Absence, Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, HandlerSpec, Journal, JournalError,
     MessageDetail, MessageQuery, MessageRecord, NewMessage, Page, PublishError, Receipt, Record,
     Replay, Replayed, Settle, SettleOutcome, Stats, Tick,
 };
@@ -59,6 +59,10 @@ impl Journal for Faulty {
 
     async fn open(&self, handler: HandlerSpec) -> Result<Box<dyn Deliveries>, JournalError> {
         self.real.open(handler).await
+    }
+
+    async fn leave(&self, handler: &str, absence: Absence) -> Result<(), JournalError> {
+        self.real.leave(handler, absence).await
     }
 
     async fn replay(&self, batch: Vec<Replay>) -> Result<Vec<Replayed>, JournalError> {

@@ -29,7 +29,7 @@ impl Deliveries for RedisDeliveries {
             tokio::pin!(ready);
             // Registered before looking, so that what is deposited meanwhile wakes it.
             ready.as_mut().enable();
-            if self.shared.is_closed() {
+            if self.shared.is_closed() || self.handler.is_shut() {
                 return Ok(Vec::new());
             }
             match self.handler.take(self.generation, max) {

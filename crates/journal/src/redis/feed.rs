@@ -16,10 +16,11 @@ use super::{read, strays};
 /// How long the feeder waits after an error.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Runs until the journal is closed.
+/// Runs until the journal is closed, or the handler is not served here any more.
 pub(super) async fn run(shared: Arc<Shared>, handler: Arc<Handler>) {
+    let _feeding = handler.feeding.lock().await;
     let mut failing = false;
-    while !shared.is_closed() {
+    while !shared.is_closed() && !handler.is_shut() {
         let work = handler.work.notified();
         tokio::pin!(work);
         work.as_mut().enable();

@@ -26,6 +26,10 @@ pub(super) const PAGE: usize = 512;
 pub(super) struct Handler {
     pub(super) name: Arc<str>,
     paused: AtomicBool,
+    /// It is not served here any more: its stream has ended, and its feeder ends.
+    shut: AtomicBool,
+    /// Held by its feeder for as long as that runs.
+    pub(super) feeding: tokio::sync::Mutex<()>,
     feed: Mutex<Feed>,
     /// Wakes the feeder.
     pub(super) work: Notify,
@@ -87,6 +91,8 @@ impl Handler {
         Self {
             name: name.into(),
             paused: AtomicBool::new(false),
+            shut: AtomicBool::new(false),
+            feeding: tokio::sync::Mutex::default(),
             feed: Mutex::default(),
             work: Notify::new(),
             ready: Notify::new(),
@@ -124,6 +130,17 @@ impl Handler {
 
     pub(super) fn is_paused(&self) -> bool {
         self.paused.load(Ordering::Acquire)
+    }
+
+    /// Ends its stream and its feeder, for good.
+    pub(super) fn shut(&self) {
+        self.shut.store(true, Ordering::Release);
+        self.work.notify_one();
+        self.ready.notify_waiters();
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        self.shut.load(Ordering::Acquire)
     }
 
     /// What it is bound to.

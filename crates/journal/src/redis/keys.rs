@@ -13,7 +13,7 @@
 //! | `G:handlers` | HASH | `h` → JSON of [`super::registry::Registered`] |
 //! | `G:paused` | SET | handlers that an operator paused |
 //! | `G:seen` | HASH | `h` → when it was last seen open, ms |
-//! | `G:open` | ZSET | `h\nnode` → until when that node is believed to have it open, real time of the server, ms |
+//! | `G:open` | ZSET | `h\nnode` → until when that node is believed to have it open, real time of the server, ms; without `h`: to be there at all |
 //! | `G:role:<r>` | HASH | `holder`, `until` (journal clock, ms), `fence` |
 //! | `G:keys` | HASH | idempotency keys that came from another journal, as in `T:k:<day>` |
 //! | `G:probe` | STRING PX | written to find out whether writing works |

@@ -212,30 +212,32 @@ async fn take(
     }
 }
 
+/// Gives back what this node holds of one handler. Every shard is tried; the last error is told.
+pub(super) async fn give_back_of(shared: &Shared, handler: &Handler) -> Result<(), StoreError> {
+    let Some(view) = handler.view() else {
+        return Ok(());
+    };
+    let mut outcome = Ok(());
+    for bound in view.shards.values() {
+        let (shard, node) = (&bound.shard, bound.shard.incarnation());
+        if !node.alive {
+            continue;
+        }
+        match take(shared, shard, &handler.name, &node.name, Why::GivenBack).await {
+            Ok(0) => {}
+            Ok(_) => notify::tell(shared, shard).await,
+            Err(error) => outcome = Err(error),
+        }
+    }
+    outcome
+}
+
 /// Gives back what this node holds, so that nobody has to wait for its heartbeat to be gone.
 pub(super) async fn give_back(shared: &Shared) {
     let handlers: Vec<Arc<Handler>> = shared.handlers().values().cloned().collect();
     for handler in &handlers {
-        let Some(view) = handler.view() else { continue };
-        for bound in view.shards.values() {
-            let node = bound.shard.incarnation();
-            if !node.alive {
-                continue;
-            }
-            let given = take(
-                shared,
-                &bound.shard,
-                &handler.name,
-                &node.name,
-                Why::GivenBack,
-            );
-            match given.await {
-                Ok(0) => {}
-                Ok(_) => notify::tell(shared, &bound.shard).await,
-                Err(error) => {
-                    warn!(handler = &*handler.name, error = %error, "failed to give deliveries back; they are taken over when the heartbeat is gone");
-                }
-            }
+        if let Err(error) = give_back_of(shared, handler).await {
+            warn!(handler = &*handler.name, error = %error, "failed to give deliveries back; they are taken over when the heartbeat is gone");
         }
     }
     for shard in shared.shards.all() {

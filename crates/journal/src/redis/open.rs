@@ -15,7 +15,7 @@ use super::link::{LIB, Lazy, Script};
 use super::registry::{self, Registered};
 use super::shard::Shard;
 use super::state::Shared;
-use super::{feed, keys, life, publish, settle};
+use super::{feed, keys, leave, life, publish, settle};
 use crate::{Deliveries, HandlerSpec, StartFrom};
 
 static BIND: Lazy = LazyLock::new(|| Script::new("allow-oom", &[LIB, include_str!("bind.lua")]));
@@ -35,6 +35,9 @@ pub(super) async fn open(
 ) -> Result<Box<dyn Deliveries>, StoreError> {
     if shared.is_closed() {
         return Err(StoreError::Closed);
+    }
+    if let Some(shut) = shared.handler(&spec.id).filter(|known| known.is_shut()) {
+        leave::end(shared, &shut).await?;
     }
     let before = registry::handler(shared, &spec.id).await?;
     let lanes = lanes(&spec, before.as_ref());
@@ -62,6 +65,8 @@ pub(super) async fn open(
     let (handler, new) = of_this_node(shared, &spec.id);
     let generation = handler.bind(spec.order, bounds, shared);
     handler.pause(paused);
+    shared.held().remove(&*spec.id);
+    shared.is_back(&spec.id);
     registry::announce(shared).await?;
     life::take_over(shared, &handler).await?;
     if new {

@@ -2,8 +2,8 @@
 -- KEYS 1 log, 2 counters, 3 types, 4 delayed, 5 delayed bodies, 6 outbox,
 --      then the hashes of ids, latest day first, as many as one of these may be in, then those of idempotency keys.
 -- ARGV 1 now, 2 keys used at or before this time are forgotten, 3 most unsettled of one handler, 4 most bytes of this
---      shard (both -1 without bound), 5 hashes of idempotency keys, 6 groups, 7 what handlers have unsettled elsewhere: handler, tab, count,
---      newline, 8 hashes of ids, 9 who tells
+--      shard (both -1 without bound), 5 hashes of idempotency keys, 6 groups, 7 what handlers have unsettled elsewhere: handler, tab, count
+--      (-1 if no node has it in its wiring: it fills no backlog), newline, 8 hashes of ids, 9 who tells
 --      other nodes and where (see `tell`); then for each group how many messages and how many for the
 --      outbox;
 --      then for each message: id, t, k, m, d, and one after the other scope and payload digest if it has an idempotency
@@ -72,7 +72,7 @@ local elsewhere
 local function others(handler)
   if not elsewhere then
     elsewhere = {}
-    for name, count in string.gmatch(ARGV[7], '([^\t]+)\t(%d+)\n') do elsewhere[name] = tonumber(count) end
+    for name, count in string.gmatch(ARGV[7], '([^\t]+)\t(-?%d+)\n') do elsewhere[name] = tonumber(count) end
   end
   return elsewhere[handler] or 0
 end
@@ -91,11 +91,12 @@ local function full(new)
     end
   end
   for handler, count in pairs(more) do
+    local theirs = others(handler)
     if not unsettled[handler] then
-      unsettled[handler] = tonumber(call('HGET', COUNTERS, 'u:' .. handler) or '0') + others(handler)
+      unsettled[handler] = tonumber(call('HGET', COUNTERS, 'u:' .. handler) or '0') + theirs
     end
     local all = unsettled[handler] + (more_unsettled[handler] or 0)
-    if count > 0 and all + count > most then return 'F' .. handler .. '\n' .. string.format('%.0f', all) end
+    if count > 0 and theirs >= 0 and all + count > most then return 'F' .. handler .. '\n' .. string.format('%.0f', all) end
   end
   return nil
 end

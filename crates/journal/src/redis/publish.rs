@@ -280,10 +280,17 @@ fn call(
     let most = |most: u64| i64::try_from(most).unwrap_or(i64::MAX);
     let limits = &shared.limits;
     let (backlog, size, others) = elsewhere.map_or((-1, -1, String::new()), |figures| {
+        let removed = shared.removed();
         let others = figures.unsettled.iter();
+        let others = others.filter(|(handler, _)| !removed.contains(*handler));
         let others = others.map(|(handler, count)| format!("{handler}\t{count}\n"));
+        let unbounded = removed.iter().map(|handler| format!("{handler}\t-1\n"));
         let size = limits.max_size.saturating_sub(figures.bytes);
-        (most(limits.max_backlog), most(size), others.collect())
+        (
+            most(limits.max_backlog),
+            most(size),
+            others.chain(unbounded).collect(),
+        )
     });
     let mut call = script.with(&names);
     call.arg(now.as_millis())

@@ -118,48 +118,83 @@ pub(super) async fn follow_pauses(shared: &Shared) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Says that these handlers are open on this node, for a while.
+/// Says that this node is there and which handlers are in its wiring, for a while.
 pub(super) async fn announce(shared: &Shared) -> Result<(), StoreError> {
-    let open: Vec<String> = shared.handlers().keys().map(|id| id.to_string()).collect();
-    if open.is_empty() {
-        return Ok(());
-    }
     let until = server_time(shared).await? + 10_000;
     let mut add = cmd("ZADD");
     add.arg(shared.global.open());
-    for id in open {
-        add.arg(until).arg(format!("{id}\n{}", shared.node));
+    for name in names(shared) {
+        add.arg(until).arg(name);
     }
     shared.look.run(&add).await
 }
 
 /// Takes back what [`announce`] said.
 pub(super) async fn withdraw(shared: &Shared) -> Result<(), StoreError> {
-    let open: Vec<String> = shared.handlers().keys().map(|id| id.to_string()).collect();
-    if open.is_empty() {
-        return Ok(());
-    }
     let mut remove = cmd("ZREM");
     remove.arg(shared.global.open());
-    for id in open {
-        remove.arg(format!("{id}\n{}", shared.node));
+    for name in names(shared) {
+        remove.arg(name);
     }
     shared.look.run(&remove).await
 }
 
-/// The handlers that some node has open.
+/// What [`announce`] says. A node that has no handler is there all the same: so there is a name with none.
+fn names(shared: &Shared) -> impl Iterator<Item = String> {
+    let handlers = shared.in_wiring().into_iter().chain([String::new()]);
+    handlers.map(|id| format!("{id}\n{}", shared.node))
+}
+
+/// This handler is not in the wiring of this node any more.
+pub(super) async fn gone(shared: &Shared, id: &str) -> Result<(), StoreError> {
+    let of = &shared.global;
+    let mut all = pipe();
+    let name = format!("{id}\n{}", shared.node);
+    all.cmd("ZREM").arg(of.open()).arg(name).ignore();
+    let now = shared.clock.now().as_millis();
+    all.cmd("HSET").arg(of.seen()).arg(id).arg(now).ignore();
+    shared.look.pipe(&all).await
+}
+
+/// Learns which handlers no node has in its wiring.
+pub(super) async fn learn_removed(shared: &Shared) -> Result<(), StoreError> {
+    let known: BTreeSet<String> = shared
+        .look
+        .read(cmd("HKEYS").arg(shared.global.handlers()))
+        .await?;
+    let open = open(shared).await?;
+    shared.set_removed(known.difference(&open).cloned().collect());
+    Ok(())
+}
+
+/// The handlers that are in the wiring of some node.
 pub(super) async fn open(shared: &Shared) -> Result<BTreeSet<String>, StoreError> {
+    let said = said(shared).await?;
+    let mut open: BTreeSet<String> = said.into_iter().map(|(id, _)| id).collect();
+    open.remove("");
+    open.extend(shared.in_wiring());
+    Ok(open)
+}
+
+/// How many other nodes there are.
+pub(super) async fn others(shared: &Shared) -> Result<u64, StoreError> {
+    let said = said(shared).await?;
+    let others: BTreeSet<String> = said.into_iter().map(|(_, node)| node).collect();
+    let others = others.iter().filter(|node| **node != shared.node);
+    Ok(others.count() as u64)
+}
+
+/// Handlers and nodes, as they were announced and are still believed.
+async fn said(shared: &Shared) -> Result<Vec<(String, String)>, StoreError> {
     let now = server_time(shared).await?;
     let mut range = cmd("ZRANGEBYSCORE");
     range.arg(shared.global.open()).arg(now).arg("+inf");
     let named: Vec<String> = shared.look.read(&range).await?;
-    let elsewhere = named
-        .iter()
-        .filter_map(|name| name.split_once('\n'))
-        .map(|(id, _)| id.to_owned());
-    let mut open: BTreeSet<String> = elsewhere.collect();
-    open.extend(shared.handlers().keys().map(|id| id.to_string()));
-    Ok(open)
+    let pair = |name: &String| {
+        let (id, node) = name.split_once('\n')?;
+        Some((id.to_owned(), node.to_owned()))
+    };
+    Ok(named.iter().filter_map(pair).collect())
 }
 
 /// Forgets who is not believed to have anything open any more, and remembers when the others were seen.

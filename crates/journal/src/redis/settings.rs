@@ -70,6 +70,7 @@ pub(super) async fn watch(shared: Arc<Shared>) {
         check_again(&shared).await;
         let told = async {
             registry::announce(&shared).await?;
+            registry::learn_removed(&shared).await?;
             registry::follow_pauses(&shared).await
         };
         if let Err(error) = told.await {

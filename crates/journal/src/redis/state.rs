@@ -1,6 +1,6 @@
 //! What one node knows in memory: its settings, connections, shards and open handlers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -46,6 +46,10 @@ pub(super) struct Shared {
     pub(super) global: GlobalKeys,
     pub(super) shards: Shards,
     handlers: Mutex<HashMap<Arc<str>, Arc<Handler>>>,
+    /// Handlers that are in the wiring of this node, and that nobody here serves.
+    held: Mutex<BTreeSet<String>>,
+    /// Handlers that no node has in its wiring, as of a second ago.
+    removed: Mutex<Arc<BTreeSet<String>>>,
     fences: AtomicU64,
     closed: watch::Sender<bool>,
     /// Begins the names of this node's incarnations.
@@ -121,6 +125,8 @@ impl Shared {
             look: parts.look,
             shards: Shards::default(),
             handlers: Mutex::default(),
+            held: Mutex::default(),
+            removed: Mutex::default(),
             fences: AtomicU64::new(0),
             closed: watch::Sender::new(false),
             engine: Mutex::new(parts.engine),
@@ -142,6 +148,37 @@ impl Shared {
     /// One of them.
     pub(super) fn handler(&self, id: &str) -> Option<Arc<Handler>> {
         self.handlers().get(id).cloned()
+    }
+
+    /// Those that are in the wiring of this node without being served.
+    pub(super) fn held(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that are in the wiring of this node.
+    pub(super) fn in_wiring(&self) -> BTreeSet<String> {
+        let mut all = self.held().clone();
+        let served = self.handlers();
+        let served = served.values().filter(|handler| !handler.is_shut());
+        all.extend(served.map(|handler| handler.name.to_string()));
+        all
+    }
+
+    /// Those that are in no wiring: they fill no backlog.
+    pub(super) fn removed(&self) -> Arc<BTreeSet<String>> {
+        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&removed)
+    }
+
+    /// What the registry says of them by now.
+    pub(super) fn set_removed(&self, removed: BTreeSet<String>) {
+        *self.removed.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(removed);
+    }
+
+    /// This one is in the wiring again.
+    pub(super) fn is_back(&self, handler: &str) {
+        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut removed).remove(handler);
     }
 
     /// The partition of an ordering key; messages without key are in the first.

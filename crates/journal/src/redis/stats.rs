@@ -50,6 +50,7 @@ pub(super) async fn stats(shared: &Shared) -> Result<Stats, StoreError> {
     let known = registry::handlers(shared).await?;
     let names: Vec<&str> = known.keys().map(String::as_str).collect();
     let open = registry::open(shared).await?;
+    let nodes = registry::others(shared).await?;
     let mut stats = Stats {
         messages: 0,
         size: 0,
@@ -57,6 +58,7 @@ pub(super) async fn stats(shared: &Shared) -> Result<Stats, StoreError> {
         delayed: 0,
         engine: shared.engine().clone(),
         durability: shared.durability,
+        nodes,
         handlers: known.iter().map(|(id, known)| empty(id, known)).collect(),
     };
     let mut oldest: Vec<Option<Timestamp>> = vec![None; names.len()];

@@ -37,7 +37,7 @@ struct Known {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Figures {
     pub(super) bytes: u64,
-    /// Unsettled deliveries of each handler.
+    /// Unsettled deliveries of each handler that is in the wiring of some node.
     pub(super) unsettled: HashMap<String, u64>,
 }
 
@@ -157,13 +157,16 @@ async fn refresh(shared: &Shared, since: Option<Instant>) -> Result<(), StoreErr
         counters.cmd("HGETALL").arg(shard.keys.counters());
     }
     let found: Vec<HashMap<String, i64>> = shared.hot.pipe(&counters).await?;
+    let removed = shared.removed();
     let figures = found.into_iter().map(|counters| {
         let mut figures = Figures::default();
         for (name, value) in counters {
             let value = u64::try_from(value).unwrap_or(0);
             if name == "bytes" {
                 figures.bytes = value;
-            } else if let Some(handler) = name.strip_prefix("u:") {
+            } else if let Some(handler) = name.strip_prefix("u:")
+                && !removed.contains(handler)
+            {
                 figures.unsettled.insert(handler.to_owned(), value);
             }
         }

@@ -37,6 +37,8 @@ pub(super) async fn stats(shared: &Shared) -> Result<Stats, StoreError> {
             delayed: state.delayed,
             engine: String::new(),
             durability: shared.durability,
+            // The data directory belongs to one process.
+            nodes: 0,
             handlers: Vec::with_capacity(counted.len()),
         };
         (stats, counted)

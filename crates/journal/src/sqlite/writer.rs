@@ -8,6 +8,7 @@ mod discarding;
 mod electing;
 mod group;
 mod importing;
+mod leaving;
 mod messages;
 mod opening;
 mod passing;
@@ -38,7 +39,7 @@ use super::lock::DirLock;
 use super::schema;
 use super::state::Shared;
 use crate::{
-    Control, Discard, HandlerSpec, NewMessage, Record, Replay, Replayed, Settle, SettleOutcome,
+    Absence, Control, Discard, HandlerSpec, NewMessage, Record, Replay, Replayed, Settle, SettleOutcome,
     Tick,
 };
 
@@ -55,6 +56,7 @@ pub(super) enum Op {
     Publish(Vec<NewMessage>, Reply<Admitted>),
     Settle(Vec<Settle>, Reply<Vec<SettleOutcome>>),
     Open(HandlerSpec, Reply<Opened>),
+    Leave(String, Absence, Reply<()>),
     Replay(Vec<Replay>, Reply<Vec<Replayed>>),
     Discard(Vec<Discard>, Reply<Vec<u64>>),
     Control(String, Control, Reply<Option<u64>>),
@@ -159,6 +161,9 @@ impl Writer {
         // A caller that went away does not want its answer.
         match op {
             Op::Open(spec, reply) => drop(reply.send(self.open(spec).await)),
+            Op::Leave(handler, absence, reply) => {
+                drop(reply.send(self.leave(&handler, absence).await));
+            }
             Op::Replay(batch, reply) => drop(reply.send(self.replay(&batch).await)),
             Op::Discard(batch, reply) => drop(reply.send(self.discard(&batch).await)),
             Op::Control(handler, control, reply) => {

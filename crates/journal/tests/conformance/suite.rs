@@ -6,6 +6,7 @@ pub(crate) mod discard;
 pub(crate) mod failures;
 pub(crate) mod follow;
 pub(crate) mod give_up;
+pub(crate) mod leave;
 mod list;
 pub(crate) mod look;
 pub(crate) mod model;
