@@ -149,7 +149,8 @@ impl Dispatcher {
 
     /// Makes these the targets. A handler that stays keeps its place in the journal: attempts that run end at the
     /// target that they began at, those that begin from now on are the new one's. A handler that is new is opened. One
-    /// that is gone takes nothing new, and is to be waited for: see [`Leaving::drained`].
+    /// that is gone takes nothing new. It is to be waited for, and so is one that takes other types than before, for a type
+    /// begins when the journal has bound it: see [`Leaving::drained`].
     ///
     /// A target that is the same `Arc` as before is left as it is.
     ///
@@ -184,10 +185,12 @@ impl Dispatcher {
         });
         let roster: Vec<_> = roster.collect();
         let is_there = |feed: &mut Feed| roster.iter().any(|it| it.id() == feed.handler.id());
+        let rebound = roster.iter().filter(|handler| !handler.is_as_bound());
+        let rebound = rebound.cloned().collect();
         let leaving = works.feeds.extract_if(.., |feed| !is_there(feed)).collect();
         works.feeds.extend(feeds);
         self.roster.replace(roster);
-        Ok(Leaving::new(leaving))
+        Ok(Leaving::new(leaving, rebound))
     }
 
     /// Every handler and what it is doing, in the order of the targets.
@@ -239,7 +242,7 @@ impl Dispatcher {
         };
         let deadline = Instant::now() + patience;
         self.phases.send_replace(Phase::Draining);
-        let feeds = Leaving::new(feeds).into_feeds();
+        let feeds = Leaving::new(feeds, Vec::new()).into_feeds();
         let mut report = leaving::end(feeds, deadline).await;
         self.phases.send_replace(Phase::Closing);
         let patience = deadline

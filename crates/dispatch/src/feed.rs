@@ -116,6 +116,7 @@ async fn reopen(handler: &Handler, opened: &mut Opened, slots: &mut Slots) {
     loop {
         match opened.opener.open(handler.spec()).await {
             Ok(anew) => {
+                handler.is_opened(anew.spec.clone());
                 *opened = anew;
                 return;
             }

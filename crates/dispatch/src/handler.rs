@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use coordinator_context::{HandlerTerms, Target};
 use coordinator_journal::HandlerSpec;
 use coordinator_message::{MessageId, MessageType, Timestamp};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::Observer;
 use crate::bound::{Bound, Held};
@@ -59,6 +59,8 @@ pub enum HandlerState {
 pub(crate) struct Handler {
     id: String,
     bound: ArcSwap<Bound>,
+    /// As the journal has opened it last.
+    opened: watch::Sender<Arc<HandlerSpec>>,
     pub(crate) watch: PollWatch,
     pub(crate) guard: Guard,
     /// Places for verdicts that are not written yet: on a slow disk, what may run again after a kill.
@@ -84,6 +86,7 @@ impl Handler {
         Self {
             id: bound.spec.id.clone(),
             guard: Guard::new(bound.terms.breaker.as_ref()),
+            opened: watch::Sender::new(bound.spec.clone()),
             bound: ArcSwap::from_pointee(bound),
             watch: PollWatch::default(),
             unsettled: Arc::new(Semaphore::new(places)),
@@ -107,6 +110,24 @@ impl Handler {
     /// How the journal is to know it.
     pub(crate) fn spec(&self) -> Arc<HandlerSpec> {
         Arc::clone(&self.bound.load().spec)
+    }
+
+    /// The journal has opened it like this.
+    pub(crate) fn is_opened(&self, spec: Arc<HandlerSpec>) {
+        self.opened.send_replace(spec);
+    }
+
+    /// Does the journal know it as it is bound just now?
+    pub(crate) fn is_as_bound(&self) -> bool {
+        *self.opened.borrow() == self.bound.load().spec
+    }
+
+    /// Waits until it does.
+    pub(crate) async fn as_bound(&self) {
+        let mut opened = self.opened.subscribe();
+        let known = |opened: &Arc<HandlerSpec>| *opened == self.bound.load().spec;
+        // Its sender lives as long as it does.
+        let _ = opened.wait_for(known).await;
     }
 
     /// What it is bound to, kept from being stopped. `None` if its end has begun and nothing has taken its place.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use coordinator_journal::{
-    Absence, Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, HandlerSpec, Journal, JournalError,
-    MessageDetail, MessageQuery, MessageRecord, NewMessage, Page, PublishError, Receipt, Record,
-    Replay, Replayed, Settle, SettleOutcome, Stats, Tick,
+    Absence, Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, HandlerSpec, Journal,
+    JournalError, MessageDetail, MessageQuery, MessageRecord, NewMessage, Page, PublishError,
+    Receipt, Record, Replay, Replayed, Settle, SettleOutcome, Stats, Tick,
 };
 use coordinator_message::{MessageId, Timestamp};
 
