@@ -3,12 +3,15 @@
 //! Load every file, bind the whole wiring, open the journal, start the plugins, run handlers, serve HTTP: each step
 //! only after the one before it, so that a mistake is told before anything has happened.
 
+mod absent;
+mod catching_up;
 mod change;
 mod checks;
 mod commands;
 mod current;
 mod error;
 mod evolution;
+mod files;
 mod generation;
 mod house;
 mod install;
@@ -38,6 +41,7 @@ use coordinator_gateway::auth::ApiKeys;
 use coordinator_gateway::operator::Operator;
 use coordinator_gateway::{Bulk, Listening, Probe, State, Tails};
 use coordinator_journal::Journal;
+use coordinator_loader::Shelf;
 use coordinator_telemetry::Guard;
 
 pub(crate) use error::AppError;
@@ -64,11 +68,14 @@ impl App {
     /// Builds and starts everything.
     pub(crate) async fn start(config: Config, telemetry: Guard) -> Result<Self, AppError> {
         let store = store::open(&config).await?;
-        let snapshot = store.snapshot().await.map_err(AppError::Store)?;
+        let mut snapshot = store.snapshot().await.map_err(AppError::Store)?;
+        let shelf = Shelf::new(&config.server.data_dir);
+        let missing = files::find(&mut snapshot, &shelf);
         let config = config.with_overrides(store::layer(&snapshot))?;
         let loader = trust::loader(&config)?;
         let against = Against {
             floors: store::floors(&snapshot),
+            missing: missing.clone(),
             ..Against::default()
         };
         let plan = Plan::prepare(config, &loader, &against)?;
@@ -86,6 +93,8 @@ impl App {
             pipelines,
             journal: Arc::clone(&journal),
             store,
+            shelf,
+            missing,
             revision: snapshot.revision,
         };
         let house = Arc::new(House::open(plan, parts).await?);
@@ -145,7 +154,7 @@ fn state(
         egress,
         ..
     } = services;
-    let stored = Arc::clone(house);
+    let (stored, followed) = (Arc::clone(house), Arc::clone(house));
     State {
         publisher,
         live: house.live().clone(),
@@ -158,6 +167,7 @@ fn state(
             let cache = cache.clone();
             Box::pin(async move { cache.probe().await.map_err(|error| error.to_string()) })
         }),
+        behind: Box::new(move || followed.behind()),
         open_breakers: Box::new(move || egress.open_breakers().len()),
         keys: ApiKeys::new(&config.api_keys),
         body_limit: config.server.body_limit.as_usize(),

@@ -128,6 +128,7 @@ fn follow(house: Arc<House>) -> JoinHandle<()> {
                         revision,
                         "what another host has changed is in force here, revision {revision}"
                     );
+                    house.tidy().await;
                 }
                 // `/readyz` says so.
                 Err(AppError::Store(_)) => {}

@@ -12,6 +12,7 @@ use coordinator_store::{
 use serde_json::Value;
 
 use super::error::AppError;
+use super::files;
 use super::house::{House, Scope};
 use super::store::{floors, layer};
 
@@ -73,11 +74,13 @@ impl House {
         }
         let mut next = snapshot;
         draft.write.foresee(&mut next);
+        let missing = files::find(&mut next, self.shelf());
         let config = current.config().with_overrides(layer(&next))?;
         let scope = Scope {
             reread: false,
             touched: draft.touched.clone().into_iter().collect::<BTreeSet<_>>(),
             floors: floors(&next),
+            missing,
         };
         let plan = self.prepare(&mut current, config, scope).await?;
         let entry = Entry {
@@ -104,7 +107,7 @@ impl House {
             return Err(refused);
         }
         let now = self.store().revision().await.map_err(AppError::Store)?;
-        current.is_at(now);
+        self.is_at(&mut current, now);
         tracing::info!(
             api_key.id = by.key,
             revision = now,

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use coordinator_config::Config;
 use coordinator_context::{PluginHandler, Publisher, Target};
-use coordinator_dispatch::{StartError, Ticker};
-use coordinator_journal::{Journal, SystemClock};
+use coordinator_dispatch::Ticker;
+use coordinator_journal::SystemClock;
 use coordinator_wiring::BoundHandler;
 
-use super::error::AppError;
+use super::absent::Absent;
+use super::catching_up::Refused;
 use super::generation::{Generation, Numbers};
 use super::install::Installed;
 use super::plan::Plan;
@@ -20,10 +21,12 @@ pub(super) struct Current {
     pub(super) numbers: Numbers,
     pub(super) ticker: Option<Ticker>,
     targets: HashMap<String, Bound>,
-    /// Handlers that the journal holds open for plugins that do not run.
-    waiting: BTreeSet<String>,
-    /// What of the store was put in force, or could not be.
+    /// Handlers that nobody here serves.
+    pub(super) absent: Absent,
+    /// What of the store is in force.
     pub(super) revision: u64,
+    /// What another host has stored and could not be put in force here.
+    pub(super) refused: Option<Refused>,
 }
 
 /// A handler and the generation that it is of: while both stay, so does the target.
@@ -35,20 +38,27 @@ struct Bound {
 
 impl Current {
     /// `plan`, whose handlers are not bound yet.
-    pub(super) fn new(plan: Plan, numbers: Numbers, revision: u64) -> Self {
+    pub(super) fn new(plan: Plan, numbers: Numbers, revision: u64, absent: Absent) -> Self {
         Self {
             plan,
             numbers,
             ticker: None,
             targets: HashMap::new(),
-            waiting: BTreeSet::new(),
+            absent,
             revision,
+            refused: None,
         }
     }
 
     /// What the store holds by now is in force.
     pub(super) fn is_at(&mut self, revision: u64) {
         self.revision = revision;
+        self.refused = None;
+    }
+
+    /// Handlers that are bound to plugins that run.
+    pub(super) fn served(&self) -> BTreeSet<String> {
+        self.targets.keys().cloned().collect()
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -84,28 +94,6 @@ impl Current {
             self.targets.insert(handler.id.clone(), bound);
         }
         targets
-    }
-
-    /// Handlers of plugins that do not run are opened all the same, and not read: a handler that the journal never saw
-    /// would begin at *now* once its plugin starts, and what was accepted until then would not be delivered to it.
-    pub(super) async fn wait(
-        &mut self,
-        journal: &dyn Journal,
-        is_free: impl Fn(&str) -> bool,
-    ) -> Result<(), AppError> {
-        for bound in &self.plan.wiring.handlers {
-            let installed = self.plan.find(&bound.instance);
-            let runs = installed.is_some_and(|it| it.generation().is_some());
-            if runs || self.waiting.contains(&bound.id) || !is_free(&bound.id) {
-                continue;
-            }
-            if let Err(source) = journal.open(coordinator_context::spec(bound)).await {
-                let handler = bound.id.clone();
-                return Err(AppError::Dispatch(StartError::Open { handler, source }));
-            }
-            self.waiting.insert(bound.id.clone());
-        }
-        Ok(())
     }
 }
 

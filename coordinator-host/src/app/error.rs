@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use coordinator_config::ConfigErrors;
-use coordinator_journal::{redis, sqlite};
+use coordinator_dispatch::StartError;
+use coordinator_journal::{JournalError, redis, sqlite};
 use coordinator_wiring::Finding;
 
 use crate::cli::exit;
@@ -38,6 +39,10 @@ pub(crate) enum AppError {
     Journal(sqlite::OpenError),
     #[error("the journal cannot be kept in Redis\n  (see `[journal.redis]`)")]
     Redis(#[source] redis::OpenError),
+    #[error(
+        "the journal does not say which handlers it knows\n  (nothing was changed: try again once `/readyz` says that the journal is well)"
+    )]
+    Away(#[source] JournalError),
     #[error(transparent)]
     Cache(coordinator_cache::OpenError),
     #[error(transparent)]
@@ -55,6 +60,11 @@ pub(crate) enum AppError {
 }
 
 impl AppError {
+    /// The journal did not open this handler.
+    pub(super) fn unopened((handler, source): (String, JournalError)) -> Self {
+        Self::Dispatch(StartError::Open { handler, source })
+    }
+
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Required { .. } | Self::Plugin { .. } => exit::PLUGIN,
@@ -74,6 +84,7 @@ impl AppError {
             Self::Database(error) if error.is_configuration() => exit::CONFIG,
             Self::Journal(_)
             | Self::Redis(_)
+            | Self::Away(_)
             | Self::Database(_)
             | Self::Store(_)
             | Self::Egress(_)

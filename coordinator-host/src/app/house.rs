@@ -4,24 +4,29 @@
 //! deliveries and ticks begin at the new one; what had begun at the old one ends there, and then that is stopped.
 //! Whatever fails before that moment leaves everything as it was.
 
+mod swap;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use coordinator_config::Config;
-use coordinator_context::{Flags, Services};
+use coordinator_context::{Flags, Publisher, Services};
 use coordinator_dispatch::{DispatchOptions, Dispatcher, DrainReport, PipelineTable};
 use coordinator_gateway::Live;
 use coordinator_journal::Journal;
 use coordinator_loader::{Loader, Shelf, Version};
 use coordinator_message::{MessageId, Timestamp};
-use coordinator_store::Store;
+use coordinator_store::{PluginFile, Store};
 use coordinator_wiring::Wiring;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::absent::Absent;
 use super::current::{Current, ticker};
 use super::error::AppError;
+use super::files;
 use super::generation::{Numbers, Retiring};
 use super::observe;
 use super::plan::{Against, Plan};
@@ -43,6 +48,8 @@ pub(crate) struct House {
     retiring: Arc<Retiring>,
     /// This process, also where another one ran before it.
     node: String,
+    /// The revision of another host that cannot be put in force here; 0 is none.
+    behind: AtomicU64,
     /// One change at a time.
     current: Mutex<Current>,
 }
@@ -56,6 +63,8 @@ pub(super) struct Scope {
     pub(super) touched: BTreeSet<String>,
     /// The versions below which a signed file is refused.
     pub(super) floors: BTreeMap<String, Version>,
+    /// Files of installed plugins that are not on this host.
+    pub(super) missing: BTreeMap<String, PluginFile>,
 }
 
 /// What the house is made of.
@@ -65,6 +74,9 @@ pub(super) struct Parts {
     pub(super) pipelines: Arc<PipelineTable>,
     pub(super) journal: Arc<dyn Journal>,
     pub(super) store: Store,
+    pub(super) shelf: Shelf,
+    /// The files that the plan was to have and has not.
+    pub(super) missing: BTreeMap<String, PluginFile>,
     /// The revision that the plan was made of.
     pub(super) revision: u64,
 }
@@ -82,10 +94,15 @@ impl House {
             pipelines,
             journal,
             store,
+            shelf,
+            missing,
             revision,
         } = parts;
         let mut numbers = Numbers::default();
-        let against = Against::default();
+        let against = Against {
+            missing,
+            ..Against::default()
+        };
         plan.start(&services, &mut numbers, &against).await?;
         loader.raise(plan.versions());
         let options = DispatchOptions {
@@ -94,9 +111,12 @@ impl House {
             observer: Arc::new(observe::Metrics),
             ..DispatchOptions::default()
         };
-        let mut current = Current::new(plan, numbers, revision);
+        let absent = Absent::begin(&*journal, &plan).await;
+        let mut current = Current::new(plan, numbers, revision, absent.map_err(AppError::Away)?);
         pipelines.replace(current.plan.pipelines());
-        current.wait(&*journal, |_| true).await?;
+        let Current { plan, absent, .. } = &mut current;
+        let opened = absent.open(&*journal, plan, |_| true).await;
+        opened.map_err(AppError::unopened)?;
         let targets = current.targets();
         let dispatcher = Dispatcher::start(options, journal, targets)
             .await
@@ -106,7 +126,7 @@ impl House {
         Ok(Self {
             loader,
             store,
-            shelf: Shelf::new(&current.plan.config.server.data_dir),
+            shelf,
             live: Live::new(current.plan.view()?),
             shown: RwLock::new(Arc::new(Shown::of(&current.plan))),
             services,
@@ -114,6 +134,7 @@ impl House {
             dispatcher: Arc::new(dispatcher),
             retiring: Arc::default(),
             node,
+            behind: AtomicU64::new(0),
             current: Mutex::new(current),
         })
     }
@@ -131,6 +152,14 @@ impl House {
     pub(super) fn database(&self) -> coordinator_gateway::Asking {
         let store = self.store.clone();
         Box::pin(async move { store.probe().await.map_err(|error| error.to_string()) })
+    }
+
+    pub(super) fn publisher(&self) -> &Publisher {
+        &self.services.publisher
+    }
+
+    pub(super) fn behind_counter(&self) -> &AtomicU64 {
+        &self.behind
     }
 
     pub(super) fn shelf(&self) -> &Shelf {
@@ -176,46 +205,37 @@ impl House {
     /// What is wrong; nothing has changed then.
     pub(crate) async fn reload(&self) -> Result<(), AppError> {
         let mut current = self.current().await;
-        let snapshot = self.store.snapshot().await.map_err(AppError::Store)?;
+        let mut snapshot = self.store.snapshot().await.map_err(AppError::Store)?;
+        let missing = files::find(&mut snapshot, &self.shelf);
         let config = current.plan.config.reload(layer(&snapshot))?;
         super::restart::tell(&current.plan.config, &config);
         let scope = Scope {
             reread: true,
             floors: floors(&snapshot),
+            missing,
             ..Scope::default()
         };
-        current.revision = snapshot.revision;
         let before = self.loader.set_trust(trust(&config)?);
         let done = match self.prepare(&mut current, config, scope).await {
             Ok(plan) => self.swap(&mut current, plan).await,
             Err(refused) => Err(refused),
         };
-        if done.is_err() {
-            self.loader.set_trust(before);
+        match &done {
+            Ok(()) => self.is_at(&mut current, snapshot.revision),
+            Err(_) => drop(self.loader.set_trust(before)),
         }
         done
     }
 
-    /// Puts in force what another host has stored since; answers its revision, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it here; it is not tried again until the next one.
-    pub(crate) async fn follow(&self) -> Result<Option<u64>, AppError> {
-        let mut current = self.current().await;
-        if self.store.revision().await.map_err(AppError::Store)? == current.revision {
-            return Ok(None);
-        }
-        let snapshot = self.store.snapshot().await.map_err(AppError::Store)?;
-        current.revision = snapshot.revision;
-        let config = current.plan.config.with_overrides(layer(&snapshot))?;
-        let scope = Scope {
-            floors: floors(&snapshot),
-            ..Scope::default()
-        };
-        let plan = self.prepare(&mut current, config, scope).await?;
-        self.swap(&mut current, plan).await?;
-        Ok(Some(snapshot.revision))
+    /// The revision of another host that cannot be put in force here, if there is one.
+    pub(crate) fn behind(&self) -> Option<u64> {
+        Some(self.behind.load(Ordering::Relaxed)).filter(|revision| *revision > 0)
+    }
+
+    /// Everything up to this revision is in force.
+    pub(super) fn is_at(&self, current: &mut Current, revision: u64) {
+        current.is_at(revision);
+        self.behind.store(0, Ordering::Relaxed);
     }
 
     /// A plan whose plugins run, beside the one in force.
@@ -225,94 +245,29 @@ impl House {
         config: Config,
         scope: Scope,
     ) -> Result<Plan, AppError> {
-        let Current { plan, numbers, .. } = current;
+        let served = current.served();
+        let Current {
+            plan,
+            numbers,
+            absent,
+            ..
+        } = current;
         let against = Against {
             before: Some(plan),
             reread: scope.reread,
             touched: scope.touched,
             floors: scope.floors,
+            missing: scope.missing,
         };
         // Files are read and linked here, which takes its time.
         let prepared =
             tokio::task::block_in_place(|| Plan::prepare(config, &self.loader, &against));
         let mut next = prepared?;
+        let journal = self.services.publisher.journal();
+        let foreseen = absent.foresee(&**journal, plan, &next, &served).await;
+        foreseen.map_err(AppError::Away)?;
         next.start(&self.services, numbers, &against).await?;
         Ok(next)
-    }
-
-    /// Puts `next` in force.
-    pub(super) async fn swap(&self, current: &mut Current, next: Plan) -> Result<(), AppError> {
-        let view = match next.view() {
-            Ok(view) => view,
-            Err(refused) => {
-                next.stop_beside(Some(&current.plan)).await;
-                return Err(refused);
-            }
-        };
-        let patience = next.config.server.drain_timeout;
-        let publisher = &self.services.publisher;
-        let before = publisher.replace(&next.wiring);
-        let old = std::mem::replace(&mut current.plan, next);
-        let moved = self.dispatch(current).await;
-        let leaving = match moved {
-            Ok(leaving) => leaving,
-            Err(refused) => {
-                let next = std::mem::replace(&mut current.plan, old);
-                publisher.replace(&before);
-                publisher.forget(&before);
-                publisher.forget(&next.wiring);
-                // What was not yet bound is bound to what there was.
-                current.targets();
-                next.stop_beside(Some(&current.plan)).await;
-                return Err(refused);
-            }
-        };
-        self.loader.raise(current.plan.versions());
-        self.live.store(view);
-        self.pipelines.replace(current.plan.pipelines());
-        let (wiring, config) = (&current.plan.wiring, &current.plan.config);
-        self.services.flags.replace(&wiring.flags, &config.flags);
-        let shown = Arc::new(Shown::of(&current.plan));
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
-        if let Some(ticker) = current.ticker.take() {
-            ticker.stop().await;
-        }
-        current.ticker = Some(ticker(&current.plan, publisher, &self.node));
-        leaving.drained(patience).await;
-        self.retire(&old, &current.plan, before);
-        Ok(())
-    }
-
-    /// Handlers are bound to the plan in force.
-    async fn dispatch(
-        &self,
-        current: &mut Current,
-    ) -> Result<coordinator_dispatch::Leaving, AppError> {
-        let journal = self.services.publisher.journal();
-        let served: BTreeSet<_> = self
-            .dispatcher
-            .handlers()
-            .into_iter()
-            .map(|it| it.id)
-            .collect();
-        current.wait(&**journal, |id| !served.contains(id)).await?;
-        let targets = current.targets();
-        self.dispatcher
-            .apply(targets)
-            .await
-            .map_err(AppError::Dispatch)
-    }
-
-    /// What only `old` has is stopped when nothing runs in it any more.
-    fn retire(&self, old: &Plan, now: &Plan, wiring: Arc<Wiring>) {
-        let now = now.generations();
-        let mut gone = old.generations();
-        gone.retain(|one| !now.iter().any(|it| Arc::ptr_eq(it, one)));
-        let (retiring, publisher) = (Arc::clone(&self.retiring), self.services.publisher.clone());
-        self.services.io.spawn(async move {
-            retiring.retire(gone).await;
-            publisher.forget(&wiring);
-        });
     }
 
     /// Takes nothing new, and waits up to `patience` for what runs.

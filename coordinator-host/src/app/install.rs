@@ -7,8 +7,10 @@ use coordinator_config::{Config, ConfigError, Plugin as PluginConfig};
 use coordinator_context::Services;
 use coordinator_gateway::{MountedRoute, PluginStatus};
 use coordinator_loader::{LoadRequest, Loaded, Loader};
+use coordinator_store::PluginFile;
 use coordinator_wiring::BoundRoute;
 
+use super::files;
 use super::generation::{Generation, Numbers};
 use super::plan::Against;
 use super::settings::{self, Settings};
@@ -19,6 +21,8 @@ pub(super) struct Installed {
     stage: Stage,
     /// Kept beside the stage, for it outlives a failed start.
     loaded: Option<Arc<Loaded>>,
+    /// The file that it should have, and that is not on this host.
+    missing: Option<PluginFile>,
 }
 
 enum Stage {
@@ -45,9 +49,13 @@ impl Installed {
             config: plugin.clone(),
             stage,
             loaded,
+            missing: None,
         };
         if !plugin.enabled {
             return of(Stage::Disabled, None);
+        }
+        if let Some(file) = against.missing.get(&plugin.name) {
+            return Self::without_file(plugin, before, file);
         }
         let known = before
             .filter(|before| !against.reread && before.config.path == plugin.path)
@@ -73,6 +81,25 @@ impl Installed {
         match running.filter(|running| running.is_of(plugin, &loaded, &settings)) {
             Some(running) => of(Stage::Running(running), Some(loaded)),
             None => of(Stage::Loaded(settings), Some(loaded)),
+        }
+    }
+
+    /// Its file is not here: what runs of it runs on, as it is.
+    fn without_file(plugin: &PluginConfig, before: Option<&Self>, file: &PluginFile) -> Self {
+        let mut config = plugin.clone();
+        let running = before.and_then(|before| Some((before, before.generation()?)));
+        let (stage, loaded) = match running {
+            Some((before, generation)) => {
+                config.path.clone_from(&before.config.path);
+                (Stage::Running(generation), before.loaded.clone())
+            }
+            None => (Stage::Failed(files::reason(&plugin.name, file)), None),
+        };
+        Self {
+            config,
+            stage,
+            loaded,
+            missing: Some(file.clone()),
         }
     }
 
@@ -106,6 +133,11 @@ impl Installed {
             Stage::Failed(reason) => Some(reason),
             _ => None,
         }
+    }
+
+    /// The file that it should have, and that is not on this host.
+    pub(super) fn missing(&self) -> Option<&PluginFile> {
+        self.missing.as_ref()
     }
 
     pub(super) fn loaded(&self) -> Option<&Arc<Loaded>> {

@@ -1,11 +1,13 @@
 //! What operators ask of the running host, each request in a movement of its own.
 
 mod audit;
+mod bringing;
 mod listing;
 mod overrides;
 mod plugins;
 mod refusal;
 mod settings;
+mod uninstalling;
 
 use std::sync::Arc;
 
@@ -44,7 +46,8 @@ impl House {
             Operation::Enable(name, enabled, comment) => {
                 self.enable(&by, name, enabled, comment).await
             }
-            Operation::Uninstall(name) => self.uninstall(&by, name).await,
+            Operation::Bring(name, bring) => self.bring(&by, name, bring).await,
+            Operation::Uninstall(name, wanted) => self.uninstall(&by, name, wanted).await,
             Operation::Show(area) => self.show(&area).await,
             Operation::Change(area, changes) => self.set(&by, &area, changes).await,
             Operation::History(area, paging) => self.history(&area, paging).await,

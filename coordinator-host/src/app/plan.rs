@@ -7,8 +7,9 @@ use std::sync::Arc;
 use coordinator_config::{Config, ConfigError};
 use coordinator_context::{Plugin, Services};
 use coordinator_dispatch::Pipeline;
-use coordinator_gateway::{LiveView, PluginEntry, PluginStatus, RouteTable};
+use coordinator_gateway::{LiveView, MissingFile, PluginEntry, PluginStatus, RouteTable};
 use coordinator_loader::{Loader, Version};
+use coordinator_store::PluginFile;
 use coordinator_telemetry::metric::{self, PluginState};
 use coordinator_wiring::{Finding, Severity, Wiring};
 
@@ -17,7 +18,7 @@ use super::evolution;
 use super::generation::{Generation, Numbers};
 use super::install::Installed;
 use super::schedules::{self, Checked};
-use super::{commands, pipelines};
+use super::{commands, files, pipelines};
 
 /// See the head of this file.
 pub(super) struct Plan {
@@ -38,6 +39,8 @@ pub(super) struct Against<'a> {
     pub(super) touched: BTreeSet<String>,
     /// The versions below which a signed file is refused.
     pub(super) floors: BTreeMap<String, Version>,
+    /// Files of installed plugins that are not on this host.
+    pub(super) missing: BTreeMap<String, PluginFile>,
 }
 
 impl Plan {
@@ -205,10 +208,19 @@ impl Against<'_> {
     /// May it be as it is? A plugin that does not run is reported, and keeps nobody from going on: unless the host must
     /// have it, the change is about it, or it ran before.
     fn bear(&self, installed: &Installed) -> Result<(), AppError> {
-        let Some(reason) = installed.error() else {
+        let name = installed.config.name.clone();
+        if let Some(file) = installed.missing().filter(|_| self.before.is_some()) {
+            // It is as it was, or is not here yet; what another host was told is told this one when it has the file.
+            return if self.touched.contains(&name) {
+                let reason = files::reason(&name, file);
+                Err(AppError::Plugin { name, reason })
+            } else {
+                Ok(())
+            };
+        }
+        let Some(reason) = installed.error().map(str::to_owned) else {
             return Ok(());
         };
-        let (name, reason) = (installed.config.name.clone(), reason.to_owned());
         let Some(before) = self.before else {
             return if installed.config.required {
                 Err(AppError::Required { name, reason })
@@ -306,5 +318,9 @@ pub(super) fn entry(installed: &Installed) -> PluginEntry {
         sdk: manifest.map(|manifest| manifest.sdk.clone()),
         sha256: installed.loaded().map(|loaded| loaded.sha256().to_owned()),
         error: installed.error().map(str::to_owned),
+        missing: installed.missing().map(|file| MissingFile {
+            version: file.version.clone(),
+            sha256: file.sha256.clone(),
+        }),
     }
 }

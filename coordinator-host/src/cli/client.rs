@@ -198,6 +198,17 @@ impl Client {
         self.send_with(minreq::post(url.as_str()), &url, body)
     }
 
+    /// Does this to what is at `/api/v1/PATH`, with parameters.
+    pub(crate) fn change_with(
+        &self,
+        method: minreq::Method,
+        path: &[&str],
+        parameters: &[(&str, Option<String>)],
+    ) -> Result<Reply, CallError> {
+        let url = self.filtered(path, parameters);
+        self.send(minreq::Request::new(method, url.as_str()), &url)
+    }
+
     /// Changes what is at `/api/v1/PATH`; with `expected`, only if that is still its revision.
     pub(crate) fn change(
         &self,

@@ -60,12 +60,9 @@ enum MoveError {
         source: AppError,
     },
     #[error(
-        "a host runs on the journal in `{engine}`: it has `{handler}` open\n  (stop every host that runs on it; one that was killed is forgotten after `node_timeout`)"
+        "a host runs on the journal in `{engine}`: {what}\n  (stop every host that runs on it; one that was killed is forgotten after ten seconds)"
     )]
-    Served {
-        engine: &'static str,
-        handler: String,
-    },
+    Served { engine: &'static str, what: String },
     #[error("failed to read the journal in `{engine}`\n  (stop every host that runs on it)")]
     Read {
         engine: &'static str,
@@ -207,20 +204,24 @@ impl Side {
                 side.journal.close().await;
                 Err(match other {
                     Err(error) => side.unreadable(error),
-                    Ok(handler) => MoveError::Served {
+                    Ok(what) => MoveError::Served {
                         engine,
-                        handler: handler.unwrap_or_default(),
+                        what: what.unwrap_or_default(),
                     },
                 })
             }
         }
     }
 
-    /// A handler that another process has open: engines that only one process can use say so when they are opened.
+    /// What another process does with it: engines that only one process can use say so when they are opened.
     async fn served_by(&self) -> Result<Option<String>, JournalError> {
-        let handlers = self.journal.stats().await?.handlers;
-        let open = handlers.into_iter().find(|handler| handler.open);
-        Ok(open.map(|handler| handler.handler))
+        let stats = self.journal.stats().await?;
+        let mut open = stats.handlers.into_iter().filter(|handler| handler.open);
+        Ok(match (open.next(), stats.nodes) {
+            (Some(handler), _) => Some(format!("it has `{}` open", handler.handler)),
+            (None, 0) => None,
+            (None, _) => Some("it has no handlers, and may publish".to_owned()),
+        })
     }
 
     async fn count(&self) -> Result<Counts, MoveError> {

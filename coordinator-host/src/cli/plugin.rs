@@ -7,6 +7,7 @@ mod lock;
 mod new;
 mod password;
 mod sign;
+mod uninstall;
 mod verify;
 
 use clap::Subcommand;
@@ -32,7 +33,9 @@ pub(crate) enum Plugin {
     Enable(live::Named),
     /// Switches a plugin off; its messages wait for it.
     Disable(live::Named),
-    /// Takes an installed plugin away, with its settings; what waits for it is given up a retention after the next start.
+    /// Gives this host the file of a plugin that was installed on another host of the same database.
+    Bring(live::Bring),
+    /// Takes an installed plugin away, with its settings; what waits for it is kept for one retention, then given up.
     Uninstall(live::Named),
     /// Says what a plugin file would do; runs none of it.
     Inspect(inspect::Inspect),
@@ -76,6 +79,14 @@ struct Running {
     on_disk: OnDisk,
     #[serde(default)]
     retiring: Vec<Retiring>,
+    missing: Option<Missing>,
+}
+
+/// A file that another host installed, and this one has not.
+#[derive(Deserialize)]
+struct Missing {
+    version: String,
+    sha256: String,
 }
 
 /// The file as it is now, which may be another one than what is loaded.
@@ -128,6 +139,19 @@ impl Running {
         ]
     }
 
+    /// Why it is not as it should be.
+    fn note(&self) -> Option<String> {
+        let name = &self.name;
+        match (&self.error, &self.missing) {
+            (Some(error), _) => Some(format!("{name}: {error}")),
+            (None, Some(Missing { version, sha256 })) => Some(format!(
+                "{name}: version {version} is installed, and its file is not on this host, which goes on with what it has\n  \
+                 (SHA-256 {sha256}; copy the file to this machine, then `coordinator plugin bring {name} FILE` here)"
+            )),
+            (None, None) => None,
+        }
+    }
+
     fn disk(&self) -> String {
         match &self.on_disk.version {
             Some(_) if self.on_disk.loaded => "same".to_owned(),
@@ -146,7 +170,8 @@ impl Plugin {
             Self::Rollback(named) => named.run("rollback", "rolled back", options),
             Self::Enable(named) => named.run("enable", "enabled", options),
             Self::Disable(named) => named.run("disable", "disabled", options),
-            Self::Uninstall(named) => named.uninstall(options),
+            Self::Bring(bring) => bring.run(options),
+            Self::Uninstall(named) => uninstall::run(named, options),
             Self::Inspect(inspect) => inspect.run(options),
             Self::Lock(lock) => lock.run(options),
             Self::Keygen(keygen) => keygen.run(options),
@@ -168,10 +193,7 @@ fn list(options: &Options) -> Result<u8, Failure> {
         restart_advised,
         mapped_files,
     } = reply.read()?;
-    let failed: Vec<String> = items
-        .iter()
-        .filter_map(|plugin| Some(format!("{}: {}", plugin.name, plugin.error.as_ref()?)))
-        .collect();
+    let noted: Vec<String> = items.iter().filter_map(Running::note).collect();
     let rows = items.into_iter().map(Running::row);
     output::table(
         [
@@ -194,8 +216,8 @@ fn list(options: &Options) -> Result<u8, Failure> {
             "{mapped_files} files are mapped, most of them of generations that have ended: a restart of the host frees their memory"
         ))?;
     }
-    for error in failed {
-        output::note(&error)?;
+    for note in noted {
+        output::note(&note)?;
     }
     Ok(OK)
 }

@@ -103,6 +103,16 @@ async fn checks(state: &State) -> Vec<Check> {
             "plugins that use the host's cache or locks fail now",
         ),
     ];
+    if let Some(revision) = (state.behind)() {
+        // Anybody may ask: why is for the log.
+        checks.push(Check {
+            name: "revision".to_owned(),
+            status: "degraded",
+            detail: Some(format!(
+                "revision {revision} of another host cannot be put in force here; what was before it is"
+            )),
+        });
+    }
     checks.extend(plugins(state));
     checks.extend(handlers(state));
     let open = (state.open_breakers)();
@@ -133,12 +143,15 @@ fn plugins(state: &State) -> Vec<Check> {
         let status = match (plugin.state, plugin.required) {
             (PluginStatus::Failed, true) => "failed",
             (PluginStatus::Failed, false) => "degraded",
-            _ if unwell => "degraded",
+            _ if unwell || plugin.missing.is_some() => "degraded",
             _ => "ok",
         };
         // Anybody may ask: why is for `coordinator plugin list` and the log.
         let detail = match &plugin.error {
             Some(_) => Some("it does not run".to_owned()),
+            None if plugin.missing.is_some() => {
+                Some("another version is installed, and its file is not on this host".to_owned())
+            }
             None => unwell.then(|| "it says that it is not well".to_owned()),
         };
         Check {

@@ -28,6 +28,7 @@ pub use problem::Problem;
 pub use routes::{MountedRoute, RouteError, RouteTable};
 pub use server::{Listening, ServeError, bind, listen};
 pub use state::{
-    Asking, CommandEntry, HandlerView, Handlers, PluginEntry, PluginStatus, ScheduleEntry, State,
+    Asking, CommandEntry, HandlerView, Handlers, MissingFile, PluginEntry, PluginStatus,
+    ScheduleEntry, State,
 };
 pub use tails::Tails;

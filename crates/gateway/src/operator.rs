@@ -45,8 +45,10 @@ pub enum Operation {
     RollBack(String, Comment),
     /// Switches a plugin on or off.
     Enable(String, bool, Comment),
+    /// Gives this host the file of a plugin that another host installed.
+    Bring(String, Bring),
     /// Takes a plugin away.
-    Uninstall(String),
+    Uninstall(String, Uninstall),
     /// What is in force, and what of it operators set.
     Show(Area),
     /// Sets some of it.
@@ -117,6 +119,26 @@ pub struct Upgrade {
     pub settings: BTreeMap<String, Value>,
     /// Why.
     #[serde(default)]
+    pub comment: Option<String>,
+}
+
+/// A file that another host installed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bring {
+    /// See [`Install::source`].
+    pub source: String,
+    /// Why.
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+/// How a plugin is taken away.
+#[derive(Debug, Clone)]
+pub struct Uninstall {
+    /// Also if deliveries wait for it.
+    pub confirmed: bool,
+    /// Why.
     pub comment: Option<String>,
 }
 

@@ -34,6 +34,8 @@ pub struct State {
     pub database: Box<dyn Fn() -> Asking + Send + Sync>,
     /// Does the cache answer?
     pub cache: Box<dyn Fn() -> Asking + Send + Sync>,
+    /// The revision that another host has put in force and that cannot be here, if there is one.
+    pub behind: Box<dyn Fn() -> Option<u64> + Send + Sync>,
     /// How many other systems are not called for now, because they failed again and again.
     pub open_breakers: Box<dyn Fn() -> usize + Send + Sync>,
     /// Who may use the API.
@@ -145,6 +147,17 @@ pub struct PluginEntry {
     pub sha256: Option<String>,
     /// Why it does not run.
     pub error: Option<String>,
+    /// The file that it should have, and that is not on this host.
+    pub missing: Option<MissingFile>,
+}
+
+/// A file that another host installed, and this one has not.
+#[derive(Debug, Clone, Serialize)]
+pub struct MissingFile {
+    /// The version in it.
+    pub version: String,
+    /// Its SHA-256.
+    pub sha256: String,
 }
 
 /// How a plugin is.

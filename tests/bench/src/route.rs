@@ -81,6 +81,7 @@ async fn serve(path: &Path, data: &Path) -> Result<Listening> {
         operator: Arc::new(NoHandlers),
         database: Box::new(|| Box::pin(async { Ok(()) })),
         cache: Box::new(|| Box::pin(async { Ok(()) })),
+        behind: Box::new(|| None),
         open_breakers: Box::new(|| 0),
         keys: ApiKeys::default(),
         body_limit: 1 << 20,

@@ -1,4 +1,4 @@
-//! Plugins: installed, upgraded, rolled back, switched on and off, taken away.
+//! Plugins: installed, upgraded, rolled back, switched on and off.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -180,43 +180,8 @@ impl House {
         Ok(with_name(changed(revision), &name))
     }
 
-    pub(super) async fn uninstall(
-        self: &Arc<Self>,
-        by: &By,
-        name: String,
-    ) -> Result<Answer, Problem> {
-        self.known(&name)?;
-        if !self.stored().await?.contains_key(&name) {
-            let detail = format!(
-                "plugin `{name}` stands in the configuration file\n  (take `[plugins.{name}]` out of it and let the host read it again, or switch the plugin off with `coordinator plugin disable {name}`)"
-            );
-            return Err(refused("not-installed", detail));
-        }
-        let snapshot = self.store().snapshot().await;
-        let snapshot = snapshot.map_err(|error| of_store(&error))?;
-        let own = format!("wiring.handlers.\"{name}.");
-        let about = snapshot
-            .overrides
-            .keys()
-            .filter(|key| key.starts_with(&own));
-        let draft = Draft {
-            write: Write::Uninstall {
-                name: name.clone(),
-                changes: about.map(Change::remove).collect(),
-            },
-            action: "plugin.uninstall",
-            subject: name.clone(),
-            detail: json!({}),
-            comment: None,
-            touched: None,
-        };
-        let done = self.change(by, draft).await.map_err(problem);
-        self.tidy().await;
-        Ok(with_name(changed(done?), &name))
-    }
-
     /// Checks a file, running none of it, and puts it where nobody changes it.
-    fn shelve(
+    pub(super) fn shelve(
         &self,
         source: &str,
         floor: Option<Version>,
@@ -288,7 +253,7 @@ impl House {
     }
 
     /// Drops files that no plugin has or can be rolled back to.
-    async fn tidy(&self) {
+    pub(crate) async fn tidy(&self) {
         // Nothing may be installed meanwhile.
         let _alone = self.current().await;
         let Ok(files) = self.store().files_in_use().await else {
@@ -302,7 +267,7 @@ impl House {
 }
 
 /// The name of the key whose signature counted, where signatures do.
-fn signed_by(checked: &Preflight) -> Option<&str> {
+pub(super) fn signed_by(checked: &Preflight) -> Option<&str> {
     checked.signed().map(|signed| signed.key.as_str())
 }
 
@@ -324,7 +289,7 @@ fn keys(changes: &[Change]) -> Vec<&str> {
     changes.iter().map(|change| change.key.as_str()).collect()
 }
 
-fn with_name(mut answer: Answer, name: &str) -> Answer {
+pub(super) fn with_name(mut answer: Answer, name: &str) -> Answer {
     answer.body["name"] = json!(name);
     answer
 }

@@ -18,7 +18,9 @@ pub(super) fn problem(error: AppError) -> Problem {
             (StatusCode::UNPROCESSABLE_ENTITY, "plugin-does-not-run")
         }
         AppError::Route(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-route"),
-        AppError::Dispatch(_) => (StatusCode::SERVICE_UNAVAILABLE, "journal-unavailable"),
+        AppError::Dispatch(_) | AppError::Away(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "journal-unavailable")
+        }
         _ => {
             tracing::error!(error = %error, "a change was not made");
             return Problem::internal();

@@ -1,9 +1,8 @@
-//! `coordinator plugin install|upgrade|rollback|enable|disable|uninstall`: changes of the running host, through its API.
+//! `coordinator plugin install|upgrade|bring|rollback|enable|disable`: changes of the running host, through its API.
 
 use std::path::Path;
 
 use clap::Args;
-use minreq::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -50,17 +49,29 @@ pub(crate) struct Upgrade {
     comment: Option<String>,
 }
 
+/// Gives this host the file of a plugin that was installed on another one.
+#[derive(Debug, Args)]
+pub(crate) struct Bring {
+    /// Instance name.
+    name: String,
+    /// The plugin file that was installed, a folder with it, or a `file://` URL, on the host's machine.
+    source: String,
+    /// Why, for the audit log.
+    #[arg(long)]
+    comment: Option<String>,
+}
+
 /// One plugin.
 #[derive(Debug, Args)]
 pub(crate) struct Named {
     /// Instance name.
-    name: String,
+    pub(super) name: String,
     /// Why, for the audit log.
     #[arg(long)]
-    comment: Option<String>,
+    pub(super) comment: Option<String>,
     /// Without asking.
     #[arg(long)]
-    yes: bool,
+    pub(super) yes: bool,
 }
 
 /// What a change answers.
@@ -116,15 +127,15 @@ impl Named {
         let reply = client.post(&["plugins", &self.name, verb], Some(Body::json(&body)))?;
         told(&reply, done, options)
     }
+}
 
-    pub(crate) fn uninstall(&self, options: &Options) -> Result<u8, Failure> {
-        let question = format!("Take `{}` away, with its settings?", self.name);
-        if !confirm::confirmed(&question, self.yes)? {
-            return Ok(OK);
-        }
+impl Bring {
+    pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
+        let body = json!({"source": absolute(&self.source)?, "comment": self.comment});
         let client = options.client()?.patient();
-        let reply = client.change(Method::Delete, &["plugins", &self.name], None, None)?;
-        told(&reply, "uninstalled", options)
+        let path = ["plugins", &self.name, "bring"];
+        let reply = client.post(&path, Some(Body::json(&body)))?;
+        told(&reply, "brought the file of", options)
     }
 }
 

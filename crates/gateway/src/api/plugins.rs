@@ -4,7 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::de::DeserializeOwned;
 
 use super::operate::{answered, by};
-use crate::operator::{Comment, Operation};
+use super::query::Query;
+use crate::operator::{Comment, Operation, Uninstall};
 use crate::state::State;
 use crate::{Problem, body};
 
@@ -42,17 +43,24 @@ pub(crate) async fn install(
     answered(&state, by, Operation::Install(install)).await
 }
 
-/// Takes one away.
+/// Takes one away: with `?confirmed=true` also if deliveries wait for it.
 pub(crate) async fn uninstall(
     state: web::Data<State>,
     request: HttpRequest,
     name: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let by = by(&state, &request)?;
-    answered(&state, by, Operation::Uninstall(name.into_inner())).await
+    let query = Query::read(&request, &["confirmed", "comment"])?;
+    let truth = |text: &str| text.parse::<bool>().map_err(|_| "expected true or false");
+    let uninstall = Uninstall {
+        confirmed: query.parsed("confirmed", truth)?.unwrap_or(false),
+        comment: query.text("comment"),
+    };
+    let operation = Operation::Uninstall(name.into_inner(), uninstall);
+    answered(&state, by, operation).await
 }
 
-/// Upgrades one, rolls it back, switches it on or off.
+/// Upgrades one, rolls it back, switches it on or off, brings its file to this host.
 pub(crate) async fn act(
     state: web::Data<State>,
     request: HttpRequest,
@@ -67,11 +75,16 @@ pub(crate) async fn act(
             let upgrade = super::read_json(&state, &request, payload, MAX_BODY, expected).await?;
             Operation::Upgrade(name, upgrade)
         }
+        "bring" => {
+            let expected = "the plugin's file: {\"source\": \"/path/to/plugin.so\"}";
+            let bring = super::read_json(&state, &request, payload, MAX_BODY, expected).await?;
+            Operation::Bring(name, bring)
+        }
         "rollback" => Operation::RollBack(name, comment(&state, &request, payload).await?),
         "enable" => Operation::Enable(name, true, comment(&state, &request, payload).await?),
         "disable" => Operation::Enable(name, false, comment(&state, &request, payload).await?),
         _ => {
-            let detail = "a plugin can be told to enable, disable, upgrade and rollback";
+            let detail = "a plugin can be told to enable, disable, upgrade, rollback and bring";
             return Err(Problem::not_found("no-such-resource", detail));
         }
     };
