@@ -96,3 +96,27 @@ fn what_waits_in_one_engine_is_delivered_from_the_other() {
         .exits(78);
     assert!(served.err.contains("lms.enrol"), "{}", served.err);
 }
+
+#[test]
+fn a_host_without_handlers_is_seen_too() {
+    let server = Server::start(Settings::default());
+    let journal = format!(
+        "[journal]\n{REDIS}\n[journal.redis]\nurl = \"{}\"",
+        server.url()
+    );
+    // Routes only: it may publish whenever it likes.
+    let mut house = TestHouse::builder()
+        .plugin("echo", "coordinator_echo", "")
+        .config(&journal)
+        .start();
+    assert!(house.list("/api/v1/handlers").is_empty());
+    for more in [&["--dry-run"][..], &["--yes"]] {
+        let arguments = [&["migrate-journal", "--to", "sqlite"], more].concat();
+        let served = house.run(&arguments).exits(78).err;
+        assert!(served.contains("has no handlers"), "{served}");
+    }
+    house.terminate();
+    house
+        .run(&["migrate-journal", "--to", "sqlite", "--yes"])
+        .exits(0);
+}

@@ -58,9 +58,10 @@ use self::error::StoreError;
 use self::link::Link;
 use self::state::{Parts, Shared};
 use crate::{
-    Absence, Clock, Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, Durability, HandlerSpec,
-    Journal, JournalError, Limits, MessageDetail, MessageQuery, MessageRecord, NewMessage, Page,
-    PublishError, Receipt, Record, Replay, Replayed, Settle, SettleOutcome, Stats, Tick,
+    Absence, Clock, Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, Durability,
+    HandlerSpec, Journal, JournalError, Limits, MessageDetail, MessageQuery, MessageRecord,
+    NewMessage, Page, PublishError, Receipt, Record, Replay, Replayed, Settle, SettleOutcome,
+    Stats, Tick,
 };
 
 /// What a refused publisher is told to wait.

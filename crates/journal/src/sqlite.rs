@@ -41,9 +41,10 @@ use self::lock::{DirLock, LockError};
 use self::state::Shared;
 use self::writer::{Op, Reply, Step, Writer};
 use crate::{
-    Absence, Clock, Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, Durability, HandlerSpec,
-    Journal, JournalError, Limits, MessageDetail, MessageQuery, MessageRecord, NewMessage, Page,
-    PublishError, Receipt, Record, Replay, Replayed, Settle, SettleOutcome, Stats, Tick,
+    Absence, Clock, Control, DeadLetter, DeadLetterQuery, Deliveries, Discard, Durability,
+    HandlerSpec, Journal, JournalError, Limits, MessageDetail, MessageQuery, MessageRecord,
+    NewMessage, Page, PublishError, Receipt, Record, Replay, Replayed, Settle, SettleOutcome,
+    Stats, Tick,
 };
 
 /// Name of the database file in the data directory.

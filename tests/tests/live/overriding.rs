@@ -309,3 +309,36 @@ fn until_acked(house: &TestHouse, times: u64) {
         (metric(house, acked) == times).then_some(())
     });
 }
+
+#[test]
+fn a_handler_is_given_every_message_that_comes_after_the_answer_which_bound_it_also_while_it_runs()
+{
+    let mut house = house("");
+    let plugin = file(&house, "misbehaving");
+    run(&house, &["plugin", "install", &plugin, "--as", "other"]).exits(0);
+    let waits = "other.never_completes";
+    let terms = ["timeout=2s", "max_attempts=1"].map(|term| format!("{waits}.{term}"));
+    run(&house, &["wiring", "set", &terms[0], &terms[1]]).exits(0);
+    let publish = |what: &str| {
+        let ask = house.ask("POST", &format!("/other/publish/{what}"));
+        ask.json(&json!({"id": what})).send().is(202)
+    };
+    publish("never_completes");
+    eventually("it runs", || {
+        (house.handler(waits)["running"] == 1).then_some(())
+    });
+    let changes = json!({format!("wiring.handlers.\"{waits}\".on"):
+        ["org.example.misbehave.never_completes.v1", "org.example.misbehave.fine.v1"]});
+    set(&house, "/api/v1/wiring", changes, None).is(200);
+    publish("fine");
+    for handler in [waits, "other.fine"] {
+        house.until_settled(handler);
+    }
+    let dead = house.dead_letters();
+    let keys: Vec<&Value> = dead
+        .iter()
+        .map(|letter| &letter["message"]["key"])
+        .collect();
+    assert_eq!(keys, ["never_completes", "fine"], "it was given both");
+    house.expect_dead_letters(2);
+}

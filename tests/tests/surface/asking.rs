@@ -132,6 +132,43 @@ fn a_schedule_of_a_plugin_ticks_through_the_journal_once_each_also_over_a_kill()
 }
 
 #[test]
+fn a_schedule_whose_run_fails_is_tried_again_given_up_and_replayed() {
+    let house = TestHouse::builder()
+        .plugin("workshop", "coordinator_workshop", "")
+        .config(
+            "[flags]\n\"workshop.jammed\" = true\n[wiring.handlers.\"workshop.strike\"]\n\
+             cron = \"* * * * * *\"\nmax_attempts = 2\nbackoff = \"10ms..20ms\"",
+        )
+        .start();
+    let letter = eventually("a tick is given up", || house.dead_letters().pop());
+    assert_eq!(letter["handler"], "workshop.strike");
+    assert_eq!(letter["attempts"], 2, "{letter}");
+    let chain = letter["failure"].to_string();
+    assert!(chain.contains("the hammer is jammed"), "{letter}");
+    let struck = |house: &TestHouse| house.messages("org.example.workshop.struck.v1");
+    assert!(struck(&house).is_empty());
+
+    house
+        .run(&["flag", "set", "workshop.jammed", "off"])
+        .exits(0);
+    house.until_settled("workshop.strike");
+    let given_up = house.dead_letters().len();
+    let again = ["dead-letters", "replay", "--all", "--yes"];
+    house.run(&again).exits(0);
+    let id = letter["message"]["id"].as_str().expect("an id").to_owned();
+    eventually("it has run after all", || {
+        (house.message(&id)["state"] == "acked").then_some(())
+    });
+    // At the time that it was for, whenever it ran.
+    let due = house.message(&id)["time"].clone();
+    eventually("every one that was given up has struck", || {
+        let struck = struck(&house);
+        let late = struck.iter().any(|it| it["key"] == due);
+        (late && struck.len() >= given_up && house.dead_letters().is_empty()).then_some(())
+    });
+}
+
+#[test]
 fn the_wiring_is_drawn() {
     let house = prices().start();
     let mermaid = house.run(&["graph"]).exits(0).out;

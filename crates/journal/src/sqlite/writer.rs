@@ -39,8 +39,8 @@ use super::lock::DirLock;
 use super::schema;
 use super::state::Shared;
 use crate::{
-    Absence, Control, Discard, HandlerSpec, NewMessage, Record, Replay, Replayed, Settle, SettleOutcome,
-    Tick,
+    Absence, Control, Discard, HandlerSpec, NewMessage, Record, Replay, Replayed, Settle,
+    SettleOutcome, Tick,
 };
 
 pub(super) use self::retention::Step;
