@@ -45,6 +45,7 @@ use coordinator_loader::Shelf;
 use coordinator_telemetry::Guard;
 
 pub(crate) use error::AppError;
+use files::Files;
 pub(crate) use house::House;
 use house::Parts;
 pub(crate) use journal::open as open_journal;
@@ -70,9 +71,16 @@ impl App {
         let store = store::open(&config).await?;
         let mut snapshot = store.snapshot().await.map_err(AppError::Store)?;
         let shelf = Shelf::new(&config.server.data_dir);
-        let missing = files::find(&mut snapshot, &shelf);
-        let config = config.with_overrides(store::layer(&snapshot))?;
         let loader = trust::loader(&config)?;
+        let missing = {
+            let files = Files {
+                shelf: &shelf,
+                loader: &loader,
+            };
+            let in_file = |name: &str| Some(config.plugins.get(name)?.path.clone());
+            files.find(&mut snapshot, in_file)
+        };
+        let config = config.with_overrides(store::layer(&snapshot))?;
         let against = Against {
             floors: store::floors(&snapshot),
             missing: missing.clone(),

@@ -69,12 +69,12 @@ impl Absent {
         Ok(())
     }
 
-    /// Before a change that opens or rebinds handlers: does the journal answer at all? What it knows by now tells later
-    /// which of them it saw for the first time.
+    /// Before a change that opens or rebinds handlers: would the journal take it? What it knows by now tells later which
+    /// of them it saw for the first time.
     ///
     /// # Errors
     ///
-    /// If it does not answer.
+    /// If it cannot be read and written.
     pub(super) async fn foresee(
         &mut self,
         journal: &dyn Journal,
@@ -91,6 +91,7 @@ impl Absent {
             let open = served.contains(&it.id) || self.waiting.contains(&it.id);
             !open || !as_before(&it.id, &coordinator_context::spec(it))
         }) {
+            journal.probe().await?;
             self.known = known(journal).await?;
         }
         Ok(())

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::current::Current;
 use super::error::AppError;
-use super::files;
 use super::house::{House, Scope};
 use super::store::{floors, layer};
 
@@ -60,7 +59,7 @@ impl House {
     /// What is wrong with it here; everything is as it was.
     pub(super) async fn catch_up(&self, current: &mut Current) -> Result<u64, AppError> {
         let mut snapshot = self.store().snapshot().await.map_err(AppError::Store)?;
-        let missing = files::find(&mut snapshot, self.shelf());
+        let missing = self.find_files(&current.plan, &mut snapshot);
         let config = current.config().with_overrides(layer(&snapshot))?;
         let scope = Scope {
             floors: floors(&snapshot),

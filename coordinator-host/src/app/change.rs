@@ -12,7 +12,6 @@ use coordinator_store::{
 use serde_json::Value;
 
 use super::error::AppError;
-use super::files;
 use super::house::{House, Scope};
 use super::store::{floors, layer};
 
@@ -74,7 +73,7 @@ impl House {
         }
         let mut next = snapshot;
         draft.write.foresee(&mut next);
-        let missing = files::find(&mut next, self.shelf());
+        let missing = self.find_files(&current.plan, &mut next);
         let config = current.config().with_overrides(layer(&next))?;
         let scope = Scope {
             reread: false,

@@ -40,7 +40,7 @@ pub(crate) enum AppError {
     #[error("the journal cannot be kept in Redis\n  (see `[journal.redis]`)")]
     Redis(#[source] redis::OpenError),
     #[error(
-        "the journal does not say which handlers it knows\n  (nothing was changed: try again once `/readyz` says that the journal is well)"
+        "the journal is needed for this and cannot be used\n  (nothing was changed: try again once `/readyz` says that the journal is well)"
     )]
     Away(#[source] JournalError),
     #[error(transparent)]

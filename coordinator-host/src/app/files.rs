@@ -1,28 +1,57 @@
 //! Files of installed plugins. The database that hosts share says which, by hash; each host has them on a shelf of its own.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use coordinator_loader::Shelf;
+use coordinator_loader::{LoadRequest, Loader, Shelf};
 use coordinator_store::{PluginFile, Snapshot};
 
-/// Says of every installed plugin where its file is on this host, wherever it was installed. Answers the files that
-/// are not here, by instance.
-pub(super) fn find(snapshot: &mut Snapshot, shelf: &Shelf) -> BTreeMap<String, PluginFile> {
-    let mut missing = BTreeMap::new();
-    for plugin in &mut snapshot.plugins {
-        let file = &mut plugin.file;
-        let found = shelf.file(&file.sha256).unwrap_or_else(|error| {
-            tracing::warn!(plugin.name = plugin.name, error = %error, "the shelf was not read");
-            None
-        });
-        if let Some(found) = found {
-            // As it was named when it was installed here: nothing is loaded anew because it is called otherwise.
-            file.path = found.canonicalize().unwrap_or(found);
-        } else {
-            missing.insert(plugin.name.clone(), file.clone());
+/// Where the files of a host are.
+pub(super) struct Files<'a> {
+    pub(super) shelf: &'a Shelf,
+    /// Says of a file whether it may be loaded.
+    pub(super) loader: &'a Loader,
+}
+
+impl Files<'_> {
+    /// Says of every installed plugin where its file is on this host, wherever it was installed. Answers the files that
+    /// are not here, by instance. `other` may know a place beside the shelf: another host takes over what stands in the
+    /// configuration file of both.
+    pub(super) fn find(
+        &self,
+        snapshot: &mut Snapshot,
+        other: impl Fn(&str) -> Option<PathBuf>,
+    ) -> BTreeMap<String, PluginFile> {
+        let mut missing = BTreeMap::new();
+        for plugin in &mut snapshot.plugins {
+            let found = self.shelved(&plugin.file);
+            let found = found.or_else(|| self.shelve(&other(&plugin.name)?, &plugin.file));
+            match found {
+                // As it was named when it was installed here: nothing is loaded anew because it is called otherwise.
+                Some(path) => plugin.file.path = path.canonicalize().unwrap_or(path),
+                None => drop(missing.insert(plugin.name.clone(), plugin.file.clone())),
+            }
         }
+        missing
     }
-    missing
+
+    fn shelved(&self, file: &PluginFile) -> Option<PathBuf> {
+        self.shelf.file(&file.sha256).unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "the shelf of plugin files was not read");
+            None
+        })
+    }
+
+    /// Puts the file at `path` on the shelf, if it is the one that is looked for.
+    fn shelve(&self, path: &std::path::Path, file: &PluginFile) -> Option<PathBuf> {
+        let checked = self.loader.preflight(LoadRequest::new(path)).ok()?;
+        if checked.sha256() != file.sha256 {
+            return None;
+        }
+        let put = self.shelf.put(&checked);
+        put.inspect_err(|error| tracing::warn!(error = %error, "a plugin file was not kept"))
+            .ok()
+    }
 }
 
 /// Why a plugin is not what the database says, for operators of this host.

@@ -18,7 +18,7 @@ use coordinator_gateway::Live;
 use coordinator_journal::Journal;
 use coordinator_loader::{Loader, Shelf, Version};
 use coordinator_message::{MessageId, Timestamp};
-use coordinator_store::{PluginFile, Store};
+use coordinator_store::{PluginFile, Snapshot, Store};
 use coordinator_wiring::Wiring;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, MutexGuard};
@@ -26,7 +26,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::absent::Absent;
 use super::current::{Current, ticker};
 use super::error::AppError;
-use super::files;
+use super::files::Files;
 use super::generation::{Numbers, Retiring};
 use super::observe;
 use super::plan::{Against, Plan};
@@ -206,7 +206,7 @@ impl House {
     pub(crate) async fn reload(&self) -> Result<(), AppError> {
         let mut current = self.current().await;
         let mut snapshot = self.store.snapshot().await.map_err(AppError::Store)?;
-        let missing = files::find(&mut snapshot, &self.shelf);
+        let missing = self.find_files(&current.plan, &mut snapshot);
         let config = current.plan.config.reload(layer(&snapshot))?;
         super::restart::tell(&current.plan.config, &config);
         let scope = Scope {
@@ -225,6 +225,24 @@ impl House {
             Err(_) => drop(self.loader.set_trust(before)),
         }
         done
+    }
+
+    /// Says where the files of installed plugins are here; answers those that are not.
+    pub(super) fn find_files(
+        &self,
+        plan: &Plan,
+        snapshot: &mut Snapshot,
+    ) -> BTreeMap<String, PluginFile> {
+        let files = Files {
+            shelf: &self.shelf,
+            loader: &self.loader,
+        };
+        let loaded = |name: &str| {
+            let installed = plan.find(name)?;
+            installed.loaded()?;
+            Some(installed.config.path.clone())
+        };
+        tokio::task::block_in_place(|| files.find(snapshot, loaded))
     }
 
     /// The revision of another host that cannot be put in force here, if there is one.

@@ -113,3 +113,27 @@ fn an_upgrade_of_one_host_leaves_the_other_at_the_old_version_until_its_file_is_
         (one.ask("GET", "/changing/version").send().status == 404).then_some(())
     });
 }
+
+#[test]
+fn what_stands_in_the_file_of_both_is_at_both_when_one_of_them_upgrades_it_and_goes_back() {
+    let town = Town::new();
+    let host = || {
+        let builder = town
+            .host()
+            .plugin("changing", "changing", "word = \"file\"");
+        builder.start()
+    };
+    let (one, other) = (host(), host());
+    let second = file(&one, "changed");
+    run(&one, &["plugin", "upgrade", "changing", &second]).exits(0);
+    assert_eq!(version(&one), "2.0.0 file");
+    until_missing(&other, "2.0.0");
+    assert_eq!(version(&other), "1.0.0 file");
+    run(&other, &["plugin", "bring", "changing", &second]).exits(0);
+    assert_eq!(version(&other), "2.0.0 file");
+    run(&one, &["plugin", "rollback", "changing", "--yes"]).exits(0);
+    eventually("the other host goes back too", || {
+        (version(&other) == "1.0.0 file").then_some(())
+    });
+    assert!(plugin(&other, "changing")["missing"].is_null());
+}

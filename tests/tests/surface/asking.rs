@@ -136,7 +136,7 @@ fn a_schedule_whose_run_fails_is_tried_again_given_up_and_replayed() {
     let house = TestHouse::builder()
         .plugin("workshop", "coordinator_workshop", "")
         .config(
-            "[flags]\n\"workshop.jammed\" = true\n[wiring.handlers.\"workshop.strike\"]\n\
+            "[flags]\n\"workshop.jam\" = true\n[wiring.handlers.\"workshop.strike\"]\n\
              cron = \"* * * * * *\"\nmax_attempts = 2\nbackoff = \"10ms..20ms\"",
         )
         .start();
@@ -148,9 +148,7 @@ fn a_schedule_whose_run_fails_is_tried_again_given_up_and_replayed() {
     let struck = |house: &TestHouse| house.messages("org.example.workshop.struck.v1");
     assert!(struck(&house).is_empty());
 
-    house
-        .run(&["flag", "set", "workshop.jammed", "off"])
-        .exits(0);
+    house.run(&["flag", "set", "workshop.jam", "off"]).exits(0);
     house.until_settled("workshop.strike");
     let given_up = house.dead_letters().len();
     let again = ["dead-letters", "replay", "--all", "--yes"];

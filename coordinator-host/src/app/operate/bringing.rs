@@ -27,6 +27,10 @@ impl House {
             );
             return Err(Problem::conflict("not-installed", detail));
         };
+        if let Some(running) = self.shown().find(&name) {
+            // What runs is what a rollback would go back to. If it is that no more, it is tidied away.
+            let _ = self.shelve(&running.entry.path.to_string_lossy(), None);
+        }
         let (checked, file) = self.shelve(&wanted.source, None)?;
         if file.sha256 != plugin.file.sha256 {
             self.tidy().await;
