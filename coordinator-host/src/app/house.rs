@@ -8,7 +8,7 @@ mod swap;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use coordinator_config::Config;
@@ -21,7 +21,7 @@ use coordinator_message::{MessageId, Timestamp};
 use coordinator_store::{PluginFile, Snapshot, Store};
 use coordinator_wiring::Wiring;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, RwLock};
 
 use super::absent::Absent;
 use super::current::{Current, ticker};
@@ -42,9 +42,11 @@ pub(crate) struct House {
     pipelines: Arc<PipelineTable>,
     store: Store,
     shelf: Shelf,
+    /// Read by those who put a file there and have yet to store what it is for; tidying is for when there are none.
+    shelving: RwLock<()>,
     live: Live,
     /// As operators see it, also while a change is being made.
-    shown: RwLock<Arc<Shown>>,
+    shown: std::sync::RwLock<Arc<Shown>>,
     retiring: Arc<Retiring>,
     /// This process, also where another one ran before it.
     node: String,
@@ -127,8 +129,9 @@ impl House {
             loader,
             store,
             shelf,
+            shelving: RwLock::default(),
             live: Live::new(current.plan.view()?),
-            shown: RwLock::new(Arc::new(Shown::of(&current.plan))),
+            shown: std::sync::RwLock::new(Arc::new(Shown::of(&current.plan))),
             services,
             pipelines,
             dispatcher: Arc::new(dispatcher),
@@ -160,6 +163,10 @@ impl House {
 
     pub(super) fn behind_counter(&self) -> &AtomicU64 {
         &self.behind
+    }
+
+    pub(super) fn shelving(&self) -> &RwLock<()> {
+        &self.shelving
     }
 
     pub(super) fn shelf(&self) -> &Shelf {

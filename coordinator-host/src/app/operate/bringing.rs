@@ -27,12 +27,14 @@ impl House {
             );
             return Err(Problem::conflict("not-installed", detail));
         };
+        let shelving = self.shelving().read().await;
         if let Some(running) = self.shown().find(&name) {
             // What runs is what a rollback would go back to. If it is that no more, it is tidied away.
             let _ = self.shelve(&running.entry.path.to_string_lossy(), None);
         }
         let (checked, file) = self.shelve(&wanted.source, None)?;
         if file.sha256 != plugin.file.sha256 {
+            drop(shelving);
             self.tidy().await;
             let detail = format!(
                 "plugin `{name}` has version {} with SHA-256 {}, and this file is version {} with {}\n  (bring the file that was installed, or `coordinator plugin upgrade {name}` with this one)",

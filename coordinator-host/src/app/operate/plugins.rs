@@ -20,6 +20,7 @@ impl House {
         by: &By,
         wanted: Install,
     ) -> Result<Answer, Problem> {
+        let shelving = self.shelving().read().await;
         let (checked, file) = self.shelve(&wanted.source, None)?;
         let own = checked.section().head.name.clone();
         let name = wanted.name.unwrap_or_else(|| own_name(&own));
@@ -58,6 +59,7 @@ impl House {
             touched: Some(name.clone()),
         };
         let done = self.change(by, draft).await.map_err(problem);
+        drop(shelving);
         self.tidy().await;
         Ok(with_name(changed(done?), &name))
     }
@@ -68,6 +70,7 @@ impl House {
         name: String,
         wanted: Upgrade,
     ) -> Result<Answer, Problem> {
+        let shelving = self.shelving().read().await;
         let plugin = self.adopted(by, &name).await?;
         let floor = plugin.floor.as_ref().and_then(|floor| floor.parse().ok());
         let (checked, file) = self.shelve(&wanted.source, floor.clone())?;
@@ -96,6 +99,7 @@ impl House {
             touched: Some(name.clone()),
         };
         let done = self.change(by, draft).await.map_err(problem);
+        drop(shelving);
         self.tidy().await;
         Ok(with_name(changed(done?), &name))
     }
@@ -255,7 +259,8 @@ impl House {
     /// Drops files that no plugin has or can be rolled back to.
     pub(crate) async fn tidy(&self) {
         // Nothing may be installed meanwhile.
-        let _alone = self.current().await;
+        let _alone = self.shelving().write().await;
+        let _unchanged = self.current().await;
         let Ok(files) = self.store().files_in_use().await else {
             return;
         };

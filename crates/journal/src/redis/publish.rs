@@ -280,17 +280,9 @@ fn call(
     let most = |most: u64| i64::try_from(most).unwrap_or(i64::MAX);
     let limits = &shared.limits;
     let (backlog, size, others) = elsewhere.map_or((-1, -1, String::new()), |figures| {
-        let removed = shared.removed();
-        let others = figures.unsettled.iter();
-        let others = others.filter(|(handler, _)| !removed.contains(*handler));
-        let others = others.map(|(handler, count)| format!("{handler}\t{count}\n"));
-        let unbounded = removed.iter().map(|handler| format!("{handler}\t-1\n"));
         let size = limits.max_size.saturating_sub(figures.bytes);
-        (
-            most(limits.max_backlog),
-            most(size),
-            others.chain(unbounded).collect(),
-        )
+        let others = unsettled(shared, &figures);
+        (most(limits.max_backlog), most(size), others)
     });
     let mut call = script.with(&names);
     call.arg(now.as_millis())
@@ -313,6 +305,16 @@ fn call(
         fields(&mut call, item);
     }
     call
+}
+
+/// What handlers have unsettled in other shards, as the script takes it. Those that left the wiring fill no backlog.
+fn unsettled(shared: &Shared, elsewhere: &Figures) -> String {
+    let removed = shared.removed();
+    let others = elsewhere.unsettled.iter();
+    let others = others.filter(|(handler, _)| !removed.contains(*handler));
+    let others = others.map(|(handler, count)| format!("{handler}\t{count}\n"));
+    let unbounded = removed.iter().map(|handler| format!("{handler}\t-1\n"));
+    others.chain(unbounded).collect()
 }
 
 /// How many of the latest `days` an id of these may have been stored in: none was before it was made.
