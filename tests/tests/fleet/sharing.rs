@@ -74,6 +74,30 @@ fn flags_settings_and_wiring_of_one_host_are_in_force_at_the_other() {
 }
 
 #[test]
+fn a_change_that_one_host_cannot_follow_leaves_it_as_it_was_and_is_tried_again() {
+    let town = Town::new();
+    let (one, other) = (host(&town), host(&town));
+    let secret = |house: &TestHouse| std::fs::write(house.folder().join("password"), "hunter2");
+    secret(&one).unwrap();
+    let set = ["settings", "set", "changing", "word=new"];
+    run(&one, &[&set[..], &["password=file:password"]].concat()).exits(0);
+    assert_eq!(crate::stage::version(&one), "1.0.0 new");
+    let behind = || {
+        let ready = other.get("/readyz?verbose");
+        let checks = ready["checks"].as_array().unwrap();
+        let mut revision = checks.iter().filter(|check| check["name"] == "revision");
+        revision.next().cloned()
+    };
+    let check = eventually("it says that it cannot follow", behind);
+    assert_eq!(check["status"], "degraded");
+    assert_eq!(crate::stage::version(&other), "1.0.0 file");
+    other.log().until("cannot be used here", 1);
+    secret(&other).unwrap();
+    until_version(&other, "1.0.0 new");
+    assert_eq!(behind(), None);
+}
+
+#[test]
 fn locks_onces_and_ticks_are_of_all_hosts_together() {
     let town = Town::new();
     let (one, mut other) = (host(&town), host(&town));
