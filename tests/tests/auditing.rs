@@ -3,8 +3,11 @@
 
 use std::process::Command;
 
-use coordinator_tests::{TestHouse, built};
+use coordinator_sandbox::Rule;
+use coordinator_tests::{Payment, TestHouse, built, eventually};
 use serde_json::{Value, json};
+
+const PAID: &str = "org.openedx.payment.received.v1";
 
 fn house() -> TestHouse {
     let house = TestHouse::builder()
@@ -88,6 +91,188 @@ fn what_operators_did_is_listed_with_who_and_why_and_without_secrets() {
         let name = wrong.split('=').next().unwrap();
         assert!(detail.contains(name), "{wrong}: {code} {detail}");
     }
+}
+
+/// A house in which so many payments were given up; by now the LMS would take them. The ids of their messages.
+fn with_dead_letters(number: u64) -> (TestHouse, Vec<String>) {
+    let house = TestHouse::builder().payments().patient().start();
+    house
+        .sandbox()
+        .behave(vec![Rule::status(422)])
+        .expect("a rule");
+    for n in 1..=number {
+        let payment = Payment::numbered(n).body();
+        Payment::signed(&house.url(), &payment).send().is(202);
+    }
+    eventually("all are dead letters", || {
+        (house.dead_letters().len() as u64 == number).then_some(())
+    });
+    house.sandbox().behave(Vec::new()).expect("no rule");
+    let ids = house.messages(PAID);
+    let ids = ids
+        .iter()
+        .map(|message| message["id"].as_str().unwrap().to_owned());
+    let ids = ids.collect();
+    (house, ids)
+}
+
+/// Entries of the audit log, oldest first, as their actions and subjects.
+fn acts(entries: &[Value]) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let acts = entries.iter().rev();
+    acts.map(|entry| (text(&entry["action"]), text(&entry["subject"])))
+        .collect()
+}
+
+/// Each act is two entries: what was asked for, and that it was done.
+fn in_pairs(acts: &[(&str, &str)]) -> Vec<(String, String)> {
+    let pair = |(action, subject): &(&str, &str)| {
+        let done = format!("{action}.done");
+        [(*action).to_owned(), done].map(|action| (action, (*subject).to_owned()))
+    };
+    acts.iter().flat_map(pair).collect()
+}
+
+#[test]
+fn what_is_done_with_one_message_or_handler_is_recorded_with_who_it_was_for_and_what_came_of_it() {
+    let (house, ids) = with_dead_letters(2);
+    house.run(&["dead-letters", "replay", &ids[0]]).exits(0);
+    house.until_settled("lms.enrol");
+    house
+        .run(&["dead-letters", "discard", &ids[1], "--yes"])
+        .exits(0);
+    for verb in ["pause", "resume"] {
+        house.run(&["handlers", verb, "lms.enrol"]).exits(0);
+    }
+    let to = json!({"handler": "lms.enrol"});
+    let replay = format!("/api/v1/messages/{}/replay", ids[0]);
+    house.ask("POST", &replay).key().json(&to).send().is(202);
+    house.until_settled("lms.enrol");
+    house.run(&["handlers", "pause", "lms.enrol"]).exits(0);
+    house.run(&["messages", "replay", &ids[0]]).exits(0);
+    house
+        .run(&["messages", "discard", &ids[0], "--yes"])
+        .exits(0);
+    house.run(&["messages", "replay", &ids[1]]).exits(0);
+    house
+        .run(&["handlers", "skip", "lms.enrol", "--yes"])
+        .exits(0);
+    house.run(&["handlers", "resume", "lms.enrol"]).exits(0);
+
+    let entries = listed(&house, &[]);
+    let wanted = in_pairs(&[
+        ("dead-letter.replay", &ids[0]),
+        ("dead-letter.discard", &ids[1]),
+        ("handler.pause", "lms.enrol"),
+        ("handler.resume", "lms.enrol"),
+        ("message.replay", &ids[0]),
+        ("handler.pause", "lms.enrol"),
+        ("message.replay", &ids[0]),
+        ("message.discard", &ids[0]),
+        ("message.replay", &ids[1]),
+        ("handler.skip", "lms.enrol"),
+        ("handler.resume", "lms.enrol"),
+    ]);
+    assert_eq!(acts(&entries), wanted);
+    let is_ours = |entry: &Value| entry["actor"] == "key:tests" && entry["address"] == "127.0.0.1";
+    assert!(entries.iter().all(is_ours), "{entries:?}");
+    let detail = |sequence: usize| entries[entries.len() - sequence]["detail"].clone();
+    assert_eq!(detail(1), json!({"to": ["lms.enrol"]}));
+    assert_eq!(detail(2), json!({"entry": 1, "scheduled": 1}));
+    assert_eq!(detail(4), json!({"entry": 3, "discarded": 1}));
+    assert_eq!(detail(9), json!({"to": "lms.enrol"}));
+    assert_eq!(detail(13), json!({"to": "every handler"}));
+    assert_eq!(detail(16), json!({"entry": 15, "discarded": 1}));
+    assert_eq!(detail(20)["skipped"], 1);
+    let one = listed(&house, &["--action", "handler", "--subject", "lms.enrol"]);
+    assert_eq!(one.len(), 10);
+    let table = house.run(&["audit", "list", "--action", "handler.skip.done"]);
+    assert!(table.exits(0).out.contains("\"skipped\":1"));
+    house.run(&["audit", "verify"]).exits(0);
+}
+
+#[test]
+fn a_replay_or_discard_of_many_is_recorded_with_its_filter_and_counts_and_a_dry_run_is_not() {
+    let (house, ids) = with_dead_letters(3);
+    let dry = [
+        "dead-letters",
+        "discard",
+        "--all",
+        "--dry-run",
+        "--output",
+        "json",
+    ];
+    let dry: Value = serde_json::from_str(&house.run(&dry).exits(0).out).unwrap();
+    assert_eq!(dry["count"], 3);
+    assert!(listed(&house, &[]).is_empty(), "nothing was done");
+
+    let one = json!({"select": {"messages": [ids[0]]}, "handler": "lms.enrol"});
+    let replays = || house.ask("POST", "/api/v1/replays").key();
+    replays().json(&one).send().is(202);
+    house.until_settled("lms.enrol");
+    let found = json!({"select": {"filter": {"type": PAID, "q": "ORDER-2"}}, "rate": 100});
+    replays().json(&found).send().is(202);
+    house.until_settled("lms.enrol");
+    let rest = ["dead-letters", "discard", "--handler", "lms.enrol", "--yes"];
+    house.run(&rest).exits(0);
+
+    let entries = listed(&house, &[]);
+    let wanted = in_pairs(&[
+        ("message.replay", "messages"),
+        ("message.replay", "messages"),
+        ("dead-letter.discard", "dead-letters"),
+    ]);
+    assert_eq!(acts(&entries), wanted);
+    let detail = |sequence: usize| &entries[entries.len() - sequence]["detail"];
+    let named = detail(1);
+    assert_eq!(named["selection"], json!({"messages": [ids[0]]}));
+    assert_eq!(
+        (&named["to"], &named["count"]),
+        (&json!("lms.enrol"), &json!(1))
+    );
+    assert_eq!(detail(2)["scheduled"], 1);
+    let by_text = detail(3);
+    assert_eq!(by_text["to"], "every handler");
+    assert_eq!(by_text["rate"], 100);
+    let filter = &by_text["selection"]["filter"];
+    // What was looked for may be somebody's name, and the audit log forgets nothing.
+    assert_eq!((&filter["type"], &filter["q"]), (&json!(PAID), &json!("…")));
+    assert_eq!(
+        (&by_text["first"], &by_text["last"]),
+        (&json!(ids[1]), &json!(ids[1]))
+    );
+    let letters = detail(5);
+    assert_eq!(letters["selection"]["dead_letters"]["handler"], "lms.enrol");
+    assert_eq!(
+        (&letters["count"], &letters["last"]),
+        (&json!(1), &json!(ids[2]))
+    );
+    assert_eq!(*detail(6), json!({"entry": 5, "discarded": 1}));
+}
+
+#[test]
+fn what_is_refused_at_once_is_not_recorded_and_what_fails_is_recorded_as_failed() {
+    let (house, ids) = with_dead_letters(1);
+    house
+        .run(&["dead-letters", "discard", &ids[0], "--yes"])
+        .exits(0);
+    let nothing = "01a2038f-1f44-7f78-987c-3ef45bef987a";
+    for path in [
+        format!("messages/{nothing}/replay"),
+        format!("messages/{nothing}/discard"),
+        format!("dead-letters/{nothing}/replay"),
+        "handlers/no.body/pause".to_owned(),
+    ] {
+        let ask = house.ask("POST", &format!("/api/v1/{path}")).key();
+        ask.send().is(404);
+    }
+    assert_eq!(listed(&house, &[]).len(), 2);
+    let discard = format!("/api/v1/messages/{}/discard", ids[0]);
+    house.ask("POST", &discard).key().send().is(409);
+    let failed = &listed(&house, &["--limit", "1"])[0];
+    assert_eq!(failed["action"], "message.discard.failed");
+    assert_eq!(failed["detail"]["problem"], "409 nothing-to-discard");
+    assert_eq!(failed["detail"]["entry"], 3);
 }
 
 #[test]

@@ -63,16 +63,16 @@ impl House {
     async fn record(&self, by: &By, record: Record) -> Result<Answer, Problem> {
         let entry = Entry {
             actor: format!("key:{}", by.key),
-            action: record.action.to_owned(),
+            action: record.action,
             subject: record.subject,
-            detail: json!({}),
+            detail: record.detail,
             reason: None,
             address: by.address.clone(),
         };
         let recorded = self.store().record(entry).await;
-        recorded.map_err(|error| refusal::of_store(&error))?;
+        let recorded = recorded.map_err(|error| refusal::of_store(&error))?;
         Ok(Answer {
-            body: json!({}),
+            body: json!({"sequence": recorded.sequence}),
             revision: None,
         })
     }

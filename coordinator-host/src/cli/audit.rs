@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::exit::{Failure, OK, PROBLEMS};
 use super::options::{Format, Options};
@@ -63,9 +64,13 @@ struct Entry {
     actor: String,
     action: String,
     subject: String,
+    detail: Value,
     reason: Option<String>,
     address: Option<String>,
 }
+
+/// Letters of a detail in the table; JSON has all of it.
+const DETAIL: usize = 80;
 
 #[derive(Deserialize)]
 struct Report {
@@ -115,10 +120,11 @@ impl List {
                 entry.subject,
                 entry.address.unwrap_or_default(),
                 entry.reason.unwrap_or_default(),
+                short(&entry.detail),
             ]
         });
         let headings = [
-            "ENTRY", "AT", "ACTOR", "ACTION", "SUBJECT", "ADDRESS", "REASON",
+            "ENTRY", "AT", "ACTOR", "ACTION", "SUBJECT", "ADDRESS", "REASON", "DETAIL",
         ];
         output::table(headings, rows, "the audit log has no such entry")?;
         if let Some(next) = next {
@@ -126,6 +132,17 @@ impl List {
         }
         Ok(OK)
     }
+}
+
+fn short(detail: &Value) -> String {
+    let text = match detail {
+        Value::Object(fields) if fields.is_empty() => String::new(),
+        detail => detail.to_string(),
+    };
+    if text.chars().count() <= DETAIL {
+        return text;
+    }
+    text.chars().take(DETAIL - 1).chain(['…']).collect()
 }
 
 impl Verify {

@@ -12,6 +12,7 @@ mod pipelines;
 mod plugins;
 mod publish;
 mod query;
+mod recorded;
 mod schedules;
 mod selected;
 mod tail;

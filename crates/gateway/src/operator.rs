@@ -61,7 +61,7 @@ pub enum Operation {
     Audit(AuditFilter),
     /// Whether the audit log is whole; and, if given, whether so many entries still end with this hash.
     VerifyAudit(Option<(u64, String)>),
-    /// Says in the audit log that something is done which changes nothing of all this.
+    /// Says in the audit log that something is done which changes nothing of all this. The answer has its `sequence`.
     Record(Record),
 }
 
@@ -69,9 +69,11 @@ pub enum Operation {
 #[derive(Debug, Clone)]
 pub struct Record {
     /// Such as `command.run`.
-    pub action: &'static str,
+    pub action: String,
     /// What it is about, such as `lms.reindex`.
     pub subject: String,
+    /// What else there is to know, an object. Never with a secret in it.
+    pub detail: Value,
 }
 
 /// What overrides are about.

@@ -149,6 +149,18 @@ impl Problem {
         self
     }
 
+    /// Says another sentence; the code stays.
+    #[must_use]
+    pub(crate) fn saying(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = detail.into();
+        self
+    }
+
+    /// What it says.
+    pub(crate) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// Its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {

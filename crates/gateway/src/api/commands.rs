@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use coordinator_context::CommandReply;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::operate::by;
 use super::view::List;
@@ -90,8 +90,9 @@ pub(crate) async fn run(
 /// able to act all the same; the host's own log has it.
 async fn record(state: &State, by: By, id: &str) {
     let record = Record {
-        action: "command.run",
+        action: "command.run".to_owned(),
         subject: id.to_owned(),
+        detail: json!({}),
     };
     let operator = Arc::clone(&state.operator);
     if let Err(error) = operator.operate(by, Operation::Record(record)).await {

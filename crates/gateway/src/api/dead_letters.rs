@@ -6,7 +6,9 @@ use coordinator_message::MessageId;
 use serde_json::json;
 
 use super::messages;
+use super::operate::by;
 use super::query::Query;
+use super::recorded::{Act, recorded};
 use super::view::{DeadLetterView, List};
 use crate::Problem;
 use crate::state::State;
@@ -43,14 +45,24 @@ pub(crate) async fn replay(
     id: web::Path<String>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let by = state.keys.check(&request)?.to_owned();
+    let by = by(&state, &request)?;
     let id = messages::parse_id(&id)?;
     let wanted = messages::read_replay(&state, &request, payload).await?;
-    let mut scheduled = 0;
-    for handler in gave_up(&state, id, wanted.handler.as_deref()).await? {
-        scheduled += messages::again(&state, id, Some(&handler), &by).await?;
-    }
-    Ok(HttpResponse::Accepted().json(json!({"scheduled": scheduled})))
+    let handlers = gave_up(&state, id, wanted.handler.as_deref()).await?;
+    let act = Act {
+        action: "dead-letter.replay",
+        subject: id.to_string(),
+        detail: json!({"to": handlers}),
+    };
+    let (data, key) = (state.clone(), by.key.clone());
+    let done = recorded(&state, by, act, async move {
+        let mut scheduled = 0;
+        for handler in &handlers {
+            scheduled += messages::again(&data, id, Some(handler), &key).await?;
+        }
+        Ok(json!({"scheduled": scheduled}))
+    });
+    Ok(HttpResponse::Accepted().json(done.await?))
 }
 
 /// Takes the dead letters of one message off the list, or that of the handler that is named.
@@ -60,16 +72,25 @@ pub(crate) async fn discard(
     id: web::Path<String>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let by = state.keys.check(&request)?.to_owned();
+    let by = by(&state, &request)?;
     let id = messages::parse_id(&id)?;
     let wanted = messages::read_replay(&state, &request, payload).await?;
     let handlers = gave_up(&state, id, wanted.handler.as_deref()).await?;
+    let act = Act {
+        action: "dead-letter.discard",
+        subject: id.to_string(),
+        detail: json!({"to": handlers}),
+    };
     let batch = handlers.into_iter().map(|handler| Discard {
         message: id,
         handler: Some(handler),
     });
-    let discarded = messages::discard_all(&state, batch.collect(), &by).await?;
-    Ok(HttpResponse::Ok().json(json!({"discarded": discarded})))
+    let (batch, data, key) = (batch.collect(), state.clone(), by.key.clone());
+    let done = recorded(&state, by, act, async move {
+        let discarded = messages::discard_all(&data, batch, &key).await?;
+        Ok(json!({"discarded": discarded}))
+    });
+    Ok(HttpResponse::Ok().json(done.await?))
 }
 
 /// The handlers that gave the message up, of which only the one that is named counts. There is at least one.

@@ -6,8 +6,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use coordinator_journal::Control;
 use coordinator_message::Timestamp;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::operate::by;
+use super::recorded::{Act, recorded};
 use super::view::List;
 use crate::Problem;
 use crate::state::{HandlerView, State};
@@ -122,11 +124,14 @@ pub(crate) async fn pause(
     request: HttpRequest,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let by = state.keys.check(&request)?;
-    control(&state, &id, Control::Pause).await?;
-    state.handlers.pause(&id);
-    tracing::info!(handler.name = %id, api_key.id = by, "handler `{id}` is paused");
-    Ok(HttpResponse::Ok().json(json!({"id": *id, "state": "paused"})))
+    control(
+        state,
+        request,
+        id.into_inner(),
+        "handler.pause",
+        Control::Pause,
+    )
+    .await
 }
 
 /// Goes on with one handler.
@@ -135,11 +140,14 @@ pub(crate) async fn resume(
     request: HttpRequest,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let by = state.keys.check(&request)?;
-    control(&state, &id, Control::Resume).await?;
-    state.handlers.resume(&id);
-    tracing::info!(handler.name = %id, api_key.id = by, "handler `{id}` goes on");
-    Ok(HttpResponse::Ok().json(json!({"id": *id, "state": "running"})))
+    control(
+        state,
+        request,
+        id.into_inner(),
+        "handler.resume",
+        Control::Resume,
+    )
+    .await
 }
 
 /// Settles what waits for one handler without delivering it.
@@ -148,23 +156,67 @@ pub(crate) async fn skip(
     request: HttpRequest,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let by = state.keys.check(&request)?;
-    let skipped = control(&state, &id, Control::Skip).await?;
-    tracing::warn!(
-        handler.name = %id, api_key.id = by, skipped,
-        "handler `{id}` skips what was accepted until now"
-    );
-    Ok(HttpResponse::Ok().json(json!({"id": *id, "skipped": skipped})))
+    control(
+        state,
+        request,
+        id.into_inner(),
+        "handler.skip",
+        Control::Skip,
+    )
+    .await
+}
+
+async fn control(
+    state: web::Data<State>,
+    request: HttpRequest,
+    id: String,
+    action: &'static str,
+    control: Control,
+) -> Result<HttpResponse, Problem> {
+    let by = by(&state, &request)?;
+    let known = state.publisher.journal().stats().await?.handlers;
+    if !known.iter().any(|handler| handler.handler == id) {
+        return Err(unknown(&id));
+    }
+    let act = Act {
+        action,
+        subject: id.clone(),
+        detail: json!({}),
+    };
+    let (data, key) = (state.clone(), by.key.clone());
+    let done = recorded(&state, by, act, async move {
+        take_control(&data, &id, control, &key).await
+    });
+    Ok(HttpResponse::Ok().json(done.await?))
 }
 
 /// The journal remembers it: a restart changes nothing, and every node follows.
-async fn control(state: &State, id: &str, control: Control) -> Result<Option<u64>, Problem> {
-    let journal = state.publisher.journal();
-    let known = journal.stats().await?.handlers;
-    if !known.iter().any(|handler| handler.handler == id) {
-        return Err(unknown(id));
+async fn take_control(
+    state: &State,
+    id: &str,
+    control: Control,
+    by: &str,
+) -> Result<Value, Problem> {
+    let skipped = state.publisher.journal().control(id, control).await?;
+    match control {
+        Control::Pause => {
+            state.handlers.pause(id);
+            tracing::info!(handler.name = %id, api_key.id = by, "handler `{id}` is paused");
+            Ok(json!({"id": id, "state": "paused"}))
+        }
+        Control::Resume => {
+            state.handlers.resume(id);
+            tracing::info!(handler.name = %id, api_key.id = by, "handler `{id}` goes on");
+            Ok(json!({"id": id, "state": "running"}))
+        }
+        Control::Skip => {
+            tracing::warn!(
+                handler.name = %id, api_key.id = by, skipped,
+                "handler `{id}` skips what was accepted until now"
+            );
+            Ok(json!({"id": id, "skipped": skipped}))
+        }
     }
-    Ok(journal.control(id, control).await?)
 }
 
 pub(super) fn unknown(id: &str) -> Problem {

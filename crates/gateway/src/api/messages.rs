@@ -4,9 +4,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use coordinator_journal::{Discard, MessageQuery, MessageState, Replay, Replayed};
 use coordinator_message::MessageId;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::operate::by;
 use super::query::Query;
+use super::recorded::{Act, recorded};
 use super::view::{DetailView, List, MessageView};
 use crate::state::State;
 use crate::{Problem, body};
@@ -95,11 +97,23 @@ pub(crate) async fn replay(
     id: web::Path<String>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let by = state.keys.check(&request)?.to_owned();
+    let by = by(&state, &request)?;
     let id = parse_id(&id)?;
     let wanted = read_replay(&state, &request, payload).await?;
-    let scheduled = again(&state, id, wanted.handler.as_deref(), &by).await?;
-    Ok(HttpResponse::Accepted().json(json!({"scheduled": scheduled})))
+    if state.publisher.journal().message(id).await?.is_none() {
+        return Err(unknown(id));
+    }
+    let act = Act {
+        action: "message.replay",
+        subject: id.to_string(),
+        detail: json!({"to": to(wanted.handler.as_deref())}),
+    };
+    let (data, key) = (state.clone(), by.key.clone());
+    let done = recorded(&state, by, act, async move {
+        let scheduled = again(&data, id, wanted.handler.as_deref(), &key).await?;
+        Ok(json!({"scheduled": scheduled}))
+    });
+    Ok(HttpResponse::Accepted().json(done.await?))
 }
 
 /// Settles one message without delivering it.
@@ -109,23 +123,36 @@ pub(crate) async fn discard(
     id: web::Path<String>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let by = state.keys.check(&request)?.to_owned();
+    let by = by(&state, &request)?;
     let id = parse_id(&id)?;
     let wanted = read_replay(&state, &request, payload).await?;
-    let journal = state.publisher.journal();
-    if journal.message(id).await?.is_none() {
+    if state.publisher.journal().message(id).await?.is_none() {
         return Err(unknown(id));
     }
+    let act = Act {
+        action: "message.discard",
+        subject: id.to_string(),
+        detail: json!({"to": to(wanted.handler.as_deref())}),
+    };
     let discard = Discard {
         message: id,
         handler: wanted.handler,
     };
-    let discarded = discard_all(&state, vec![discard], &by).await?;
-    if discarded == 0 {
-        let detail = format!("every delivery of `{id}` is settled, or running now");
-        return Err(Problem::conflict("nothing-to-discard", detail));
-    }
-    Ok(HttpResponse::Ok().json(json!({"discarded": discarded})))
+    let (data, key) = (state.clone(), by.key.clone());
+    let done = recorded(&state, by, act, async move {
+        let discarded = discard_all(&data, vec![discard], &key).await?;
+        if discarded == 0 {
+            let detail = format!("every delivery of `{id}` is settled, or running now");
+            return Err(Problem::conflict("nothing-to-discard", detail));
+        }
+        Ok(json!({"discarded": discarded}))
+    });
+    Ok(HttpResponse::Ok().json(done.await?))
+}
+
+/// To whom, as the audit log has it.
+pub(super) fn to(handler: Option<&str>) -> Value {
+    handler.unwrap_or("every handler").into()
 }
 
 /// Of one message; answers how many deliveries that were.

@@ -11,14 +11,18 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use coordinator_journal::{
-    Broken, Chosen, DeadLetterFilter, MOST_DELIVERIES, Pace, Plan, Selection, SelectionError,
+    Broken, Chosen, DeadLetterFilter, Journal, MOST_DELIVERIES, Pace, Plan, Selection,
+    SelectionError,
 };
 use coordinator_message::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::read_json;
+use super::operate::by;
+use super::recorded::{Act, recorded};
+use super::{messages, read_json};
 use crate::Problem;
+use crate::operator::By;
 use crate::problem::Chain;
 use crate::state::State;
 
@@ -48,7 +52,7 @@ struct DeadLettersWanted {
 
 /// What is done with what is chosen.
 #[derive(Clone, Copy)]
-enum Act {
+enum Deed {
     Count,
     Replay(Option<NonZeroU32>),
     Discard,
@@ -60,7 +64,7 @@ pub(crate) async fn replay(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let by = state.keys.check(&request)?.to_owned();
+    let by = by(&state, &request)?;
     let expected = "`{\"select\": {\"messages\": […]} | {\"filter\": {…}} | {\"dead_letters\": {…}}}`, or `{\"plan\": …}`, with `handler`, `rate` and `dry_run`";
     let wanted: ReplayWanted = read_json(&state, &request, payload, BODY_LIMIT, expected).await?;
     if wanted.plan.is_some() && wanted.handler.is_some() {
@@ -68,11 +72,11 @@ pub(crate) async fn replay(
         return Err(Problem::bad_request("malformed-body", detail));
     }
     let plan = planned(wanted.select, wanted.plan, wanted.handler, "select")?;
-    let act = match wanted.dry_run {
-        true => Act::Count,
-        false => Act::Replay(wanted.rate),
+    let deed = match wanted.dry_run {
+        true => Deed::Count,
+        false => Deed::Replay(wanted.rate),
     };
-    run(&state, plan, act, by).await
+    run(&state, plan, deed, by).await
 }
 
 /// Gives dead letters another chance.
@@ -81,13 +85,13 @@ pub(crate) async fn replay_dead(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let by = state.keys.check(&request)?.to_owned();
+    let by = by(&state, &request)?;
     let (plan, wanted) = dead_letters(&state, &request, payload).await?;
-    let act = match wanted.dry_run {
-        true => Act::Count,
-        false => Act::Replay(wanted.rate),
+    let deed = match wanted.dry_run {
+        true => Deed::Count,
+        false => Deed::Replay(wanted.rate),
     };
-    run(&state, plan, act, by).await
+    run(&state, plan, deed, by).await
 }
 
 /// Takes dead letters off the list for good.
@@ -96,13 +100,13 @@ pub(crate) async fn discard_dead(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let by = state.keys.check(&request)?.to_owned();
+    let by = by(&state, &request)?;
     let (plan, wanted) = dead_letters(&state, &request, payload).await?;
-    let act = match wanted.dry_run {
-        true => Act::Count,
-        false => Act::Discard,
+    let deed = match wanted.dry_run {
+        true => Deed::Count,
+        false => Deed::Discard,
     };
-    run(&state, plan, act, by).await
+    run(&state, plan, deed, by).await
 }
 
 async fn dead_letters(
@@ -146,7 +150,7 @@ fn planned(
     }
 }
 
-async fn run(state: &State, plan: Plan, act: Act, by: String) -> Result<HttpResponse, Problem> {
+async fn run(state: &State, plan: Plan, deed: Deed, by: By) -> Result<HttpResponse, Problem> {
     let Some(turn) = state.bulk.take() else {
         let detail = "another replay or discard of many is at work: try again when it is done";
         return Err(
@@ -157,42 +161,76 @@ async fn run(state: &State, plan: Plan, act: Act, by: String) -> Result<HttpResp
     let journal = Arc::clone(state.publisher.journal());
     let chosen = plan.choose(&*journal).await.map_err(problem)?;
     let mut answer = counted(&plan, &chosen);
-    if matches!(act, Act::Count) {
-        return Ok(HttpResponse::Ok().json(answer));
-    }
+    let (action, subject, rate) = match deed {
+        Deed::Count => return Ok(HttpResponse::Ok().json(answer)),
+        Deed::Replay(rate) if plan.is_of_dead_letters() => {
+            ("dead-letter.replay", "dead-letters", rate)
+        }
+        Deed::Replay(rate) => ("message.replay", "messages", rate),
+        Deed::Discard => ("dead-letter.discard", "dead-letters", None),
+    };
+    let act = Act {
+        action,
+        subject: subject.to_owned(),
+        detail: told(&plan, &chosen, rate),
+    };
+    let key = by.key.clone();
     // To its end, also if the caller hangs up: half a replay is of no use to anybody.
-    let work = tokio::spawn(async move {
+    let done = recorded(state, by, act, async move {
         let _turn = turn;
-        let done = match act {
-            Act::Replay(rate) => {
-                let pace = rate.map(|per_second| Pace {
-                    start: Timestamp::now(),
-                    per_second,
-                });
-                chosen.replay(&*journal, pace).await.map(|outcome| {
-                    json!({
-                        "scheduled": outcome.scheduled,
-                        "not_found": outcome.not_found,
-                        "payload_dropped": outcome.payload_dropped,
-                    })
-                })
-            }
-            Act::Count | Act::Discard => {
-                let discarded = chosen.discard(&*journal).await;
-                discarded.map(|discarded| json!({ "discarded": discarded }))
-            }
-        };
-        log(&done, &by);
-        done
+        let done = perform(deed, &chosen, &*journal).await;
+        log(&done, &key);
+        done.map_err(broken)
     });
-    let done = work
-        .await
-        .map_err(|_| Problem::internal())?
-        .map_err(broken)?;
-    if let (Value::Object(answer), Value::Object(done)) = (&mut answer, done) {
+    if let (Value::Object(answer), Value::Object(done)) = (&mut answer, done.await?) {
         answer.extend(done);
     }
     Ok(HttpResponse::Accepted().json(answer))
+}
+
+async fn perform(deed: Deed, chosen: &Chosen, journal: &dyn Journal) -> Result<Value, Broken> {
+    match deed {
+        Deed::Replay(rate) => {
+            let pace = rate.map(|per_second| Pace {
+                start: Timestamp::now(),
+                per_second,
+            });
+            let outcome = chosen.replay(journal, pace).await?;
+            Ok(json!({
+                "scheduled": outcome.scheduled,
+                "not_found": outcome.not_found,
+                "payload_dropped": outcome.payload_dropped,
+            }))
+        }
+        Deed::Count | Deed::Discard => {
+            let discarded = chosen.discard(journal).await?;
+            Ok(json!({ "discarded": discarded }))
+        }
+    }
+}
+
+/// What is chosen, for the audit log. What is looked for in keys and payloads may be somebody's name, and that log
+/// forgets nothing: it stays out.
+fn told(plan: &Plan, chosen: &Chosen, rate: Option<NonZeroU32>) -> Value {
+    let mut told = json!(plan);
+    for filter in ["/selection/filter", "/selection/dead_letters"] {
+        let Some(filter) = told.pointer_mut(filter).and_then(Value::as_object_mut) else {
+            continue;
+        };
+        filter.retain(|_, value| !value.is_null());
+        for private in ["key", "q"] {
+            if let Some(value) = filter.get_mut(private) {
+                *value = "…".into();
+            }
+        }
+    }
+    let to = told["handler"].take();
+    let to = messages::to(to.as_str());
+    let (first, last) = (chosen.first(), chosen.last());
+    json!({
+        "selection": told["selection"].take(), "to": to, "rate": rate,
+        "count": chosen.count(), "first": first, "last": last,
+    })
 }
 
 fn counted(plan: &Plan, chosen: &Chosen) -> Value {
