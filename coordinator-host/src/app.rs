@@ -18,6 +18,7 @@ mod install;
 mod journal;
 mod observe;
 mod operate;
+mod origin;
 mod pipelines;
 mod plan;
 mod report;
@@ -50,7 +51,8 @@ pub(crate) use house::House;
 use house::Parts;
 pub(crate) use journal::open as open_journal;
 use plan::{Against, Plan};
-pub(crate) use report::{CheckReport, check};
+pub(crate) use report::{CheckReport, Found, check};
+pub(crate) use store::{Decided, look};
 pub(crate) use trust::{keys, trust};
 
 /// A body of a request must arrive within this time.
@@ -80,13 +82,13 @@ impl App {
             let in_file = |name: &str| Some(config.plugins.get(name)?.path.clone());
             files.find(&mut snapshot, in_file)
         };
-        let config = config.with_overrides(store::layer(&snapshot))?;
+        let decided = Decided::of(&config, &snapshot, missing)?;
         let against = Against {
-            floors: store::floors(&snapshot),
-            missing: missing.clone(),
+            floors: decided.floors,
+            missing: decided.missing.clone(),
             ..Against::default()
         };
-        let plan = Plan::prepare(config, &loader, &against)?;
+        let plan = Plan::prepare(decided.config, &loader, &against)?;
         let config = &plan.config;
         let journal = journal::open(config).await?;
         // Taken before anything runs: a taken port is told before a handler has begun.
@@ -102,8 +104,8 @@ impl App {
             journal: Arc::clone(&journal),
             store,
             shelf,
-            missing,
-            revision: snapshot.revision,
+            missing: decided.missing,
+            revision: decided.revision,
         };
         let house = Arc::new(House::open(plan, parts).await?);
         wellness::watch(house.live().clone(), services.io.clone());

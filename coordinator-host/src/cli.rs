@@ -14,6 +14,7 @@ mod given;
 mod graph;
 mod handlers;
 mod input;
+mod looked_at;
 mod manual;
 mod messages;
 mod migrate;

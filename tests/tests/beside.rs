@@ -100,6 +100,16 @@ fn messages_flow_without_the_database_and_changes_are_refused_until_it_is_back()
     assert_eq!(refused.problem().0, "database-unavailable");
     assert!(refused.retry_after().is_some());
     house.ask("GET", "/api/v1/audit").key().send().is(503);
+    let pause = house.ask("POST", "/api/v1/handlers/changing.note/pause");
+    let (code, detail) = pause.key().send().is(503).problem();
+    assert_eq!(code, "database-unavailable");
+    assert!(detail.starts_with("nothing was done"), "{detail}");
+    let note = house.handler("changing.note");
+    assert_eq!(note["paused"], false, "what is not recorded is not done");
+    let unseen = house.run(&["check"]).exits(69).err;
+    assert!(unseen.contains("--file-only"), "{unseen}");
+    house.run(&["graph"]).exits(69);
+    house.run(&["check", "--file-only"]).exits(0);
     assert_eq!(word(&house), "one", "what is not kept is not in force");
 
     database.restart();
@@ -113,6 +123,8 @@ fn messages_flow_without_the_database_and_changes_are_refused_until_it_is_back()
         .out;
     let verified: Value = serde_json::from_str(&verified).unwrap();
     assert_eq!(verified["rows"], 2, "{verified}");
+    let checked = house.run(&["check"]).exits(0);
+    assert!(checked.err.contains("revision 2"), "{}", checked.err);
 
     // What was answered is kept, however the host ends.
     house.kill();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::current::Current;
 use super::error::AppError;
 use super::house::{House, Scope};
-use super::store::{floors, layer};
+use super::store::Decided;
 
 /// What could not be put in force is tried again after this time: what keeps it out may be over by then.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -60,16 +60,16 @@ impl House {
     pub(super) async fn catch_up(&self, current: &mut Current) -> Result<u64, AppError> {
         let mut snapshot = self.store().snapshot().await.map_err(AppError::Store)?;
         let missing = self.find_files(&current.plan, &mut snapshot);
-        let config = current.config().with_overrides(layer(&snapshot))?;
+        let decided = Decided::of(current.config(), &snapshot, missing)?;
         let scope = Scope {
-            floors: floors(&snapshot),
-            missing,
+            floors: decided.floors,
+            missing: decided.missing,
             ..Scope::default()
         };
-        let plan = self.prepare(current, config, scope).await?;
+        let plan = self.prepare(current, decided.config, scope).await?;
         self.swap(current, plan).await?;
-        self.is_at(current, snapshot.revision);
-        Ok(snapshot.revision)
+        self.is_at(current, decided.revision);
+        Ok(decided.revision)
     }
 }
 

@@ -22,23 +22,8 @@ impl Files<'_> {
         snapshot: &mut Snapshot,
         other: impl Fn(&str) -> Option<PathBuf>,
     ) -> BTreeMap<String, PluginFile> {
-        let mut missing = BTreeMap::new();
-        for plugin in &mut snapshot.plugins {
-            let found = self.shelved(&plugin.file);
-            let found = found.or_else(|| self.shelve(&other(&plugin.name)?, &plugin.file));
-            match found {
-                // As it was named when it was installed here: nothing is loaded anew because it is called otherwise.
-                Some(path) => plugin.file.path = path.canonicalize().unwrap_or(path),
-                None => drop(missing.insert(plugin.name.clone(), plugin.file.clone())),
-            }
-        }
-        missing
-    }
-
-    fn shelved(&self, file: &PluginFile) -> Option<PathBuf> {
-        self.shelf.file(&file.sha256).unwrap_or_else(|error| {
-            tracing::warn!(error = %error, "the shelf of plugin files was not read");
-            None
+        locate(self.shelf, snapshot, |name, file| {
+            self.shelve(&other(name)?, file)
         })
     }
 
@@ -52,6 +37,43 @@ impl Files<'_> {
         put.inspect_err(|error| tracing::warn!(error = %error, "a plugin file was not kept"))
             .ok()
     }
+}
+
+/// As [`Files::find`] would say it; nothing is put on the shelf.
+pub(super) fn look(
+    shelf: &Shelf,
+    snapshot: &mut Snapshot,
+    other: impl Fn(&str) -> Option<PathBuf>,
+) -> BTreeMap<String, PluginFile> {
+    locate(shelf, snapshot, |name, file| {
+        let path = other(name)?;
+        let found = coordinator_loader::inspect(&path).ok()?;
+        (found.sha256 == file.sha256).then_some(path)
+    })
+}
+
+fn locate(
+    shelf: &Shelf,
+    snapshot: &mut Snapshot,
+    beside: impl Fn(&str, &PluginFile) -> Option<PathBuf>,
+) -> BTreeMap<String, PluginFile> {
+    let mut missing = BTreeMap::new();
+    for plugin in &mut snapshot.plugins {
+        let found = shelved(shelf, &plugin.file);
+        match found.or_else(|| beside(&plugin.name, &plugin.file)) {
+            // As it was named when it was installed here: nothing is loaded anew because it is called otherwise.
+            Some(path) => plugin.file.path = path.canonicalize().unwrap_or(path),
+            None => drop(missing.insert(plugin.name.clone(), plugin.file.clone())),
+        }
+    }
+    missing
+}
+
+fn shelved(shelf: &Shelf, file: &PluginFile) -> Option<PathBuf> {
+    shelf.file(&file.sha256).unwrap_or_else(|error| {
+        tracing::warn!(error = %error, "the shelf of plugin files was not read");
+        None
+    })
 }
 
 /// Why a plugin is not what the database says, for operators of this host.

@@ -237,7 +237,10 @@ impl Against<'_> {
 }
 
 /// Binds the whole wiring. What the operator says of a plugin that does not run is kept for when it does.
-fn bind(config: &Config, installed: &[Installed]) -> Result<(Wiring, Vec<Finding>), Vec<Finding>> {
+pub(super) fn bind(
+    config: &Config,
+    installed: &[Installed],
+) -> Result<(Wiring, Vec<Finding>), Vec<Finding>> {
     let views: Vec<_> = installed
         .iter()
         .filter_map(|installed| {
@@ -253,7 +256,7 @@ fn bind(config: &Config, installed: &[Installed]) -> Result<(Wiring, Vec<Finding
 }
 
 /// The instances whose files are not loaded.
-fn away_of(installed: &[Installed]) -> Vec<&str> {
+pub(super) fn away_of(installed: &[Installed]) -> Vec<&str> {
     installed
         .iter()
         .filter(|installed| installed.loaded().is_none())

@@ -1,21 +1,25 @@
 //! `coordinator check`: what `serve` would complain about, all at once, before it matters.
 
 use clap::Args;
-use coordinator_wiring::{Finding, Severity};
+use coordinator_config::Source;
 use serde_json::json;
 
-use super::exit::{Failure, OK, PLUGIN, PROBLEMS, UNAVAILABLE};
+use super::exit::{Failure, OK, PLUGIN, PROBLEMS};
+use super::looked_at::{LookedAt, runtime};
 use super::options::{Format, Options};
 use super::output::{self, PrintError};
-use crate::app::CheckReport;
+use crate::app::{CheckReport, Found};
 
-/// Loads the plugins and binds the wiring as `serve` would, then asks the plugins' own checks. A plugin that has checks is
-/// started for them and stopped again, beside whatever runs; with --no-start, nothing is started.
+/// Loads the plugins and binds the wiring as `serve` would, with what was installed and set on the running host, then asks
+/// the plugins' own checks. A plugin that has checks is started for them and stopped again, beside whatever runs; with
+/// --no-start, nothing is started.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Leaves the plugins' own checks out.
     #[arg(long)]
     no_start: bool,
+    #[command(flatten)]
+    looked_at: LookedAt,
     /// The same as `--output`.
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -23,14 +27,10 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
-        let config = options.config()?;
-        let mut report = crate::app::check(&config);
+        let decided = self.looked_at.read(options)?;
+        let mut report = crate::app::check(&decided);
         if !self.no_start {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()
-                .map_err(|error| Failure::new(UNAVAILABLE, error))?;
-            runtime.block_on(report.ask_plugins(&config));
+            runtime()?.block_on(report.ask_plugins(&decided.config));
         }
         match self.format.unwrap_or(options.output) {
             Format::Json => print_json(&report)?,
@@ -42,10 +42,9 @@ impl Check {
 
 /// A plugin that does not load comes first: other findings may follow from it.
 fn verdict(report: &CheckReport) -> u8 {
-    let is_error = |finding: &Finding| finding.severity == Severity::Error;
     if report.plugins.iter().any(|plugin| !plugin.ok) {
         PLUGIN
-    } else if report.findings.iter().any(is_error) {
+    } else if report.findings.iter().any(Found::is_error) {
         PROBLEMS
     } else {
         OK
@@ -55,12 +54,23 @@ fn verdict(report: &CheckReport) -> u8 {
 fn print(report: &CheckReport) -> Result<(), PrintError> {
     for plugin in &report.plugins {
         match &plugin.error {
-            None => output::line(&format!("ok  {}  {}", plugin.name, plugin.path.display()))?,
+            None => {
+                let installed = match plugin.source {
+                    Source::Override => "  (installed)",
+                    _ => "",
+                };
+                let (name, path) = (&plugin.name, plugin.path.display());
+                output::line(&format!("ok  {name}  {path}{installed}"))?;
+            }
             Some(error) => output::line(&format!("error[plugin] {}: {error}", plugin.name))?,
         }
     }
-    for finding in &report.findings {
-        output::line(&finding.to_string())?;
+    for found in &report.findings {
+        output::line(&found.finding.to_string())?;
+        let sources: Vec<_> = found.sources.iter().map(ToString::to_string).collect();
+        if !sources.is_empty() {
+            output::line(&format!("  written in: {}", sources.join(", ")))?;
+        }
     }
     let refused = report.plugins.iter().filter(|plugin| !plugin.ok).count();
     output::line(&format!(
@@ -78,6 +88,7 @@ fn print_json(report: &CheckReport) -> Result<(), PrintError> {
             json!({
                 "name": plugin.name,
                 "path": plugin.path,
+                "source": plugin.source.to_string(),
                 "ok": plugin.ok,
                 "error": plugin.error,
             })

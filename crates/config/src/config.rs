@@ -133,6 +133,17 @@ impl Config {
         let value = self.layers.find(Key::parse(key).parts())?;
         Some(self.layers.source(value.tag()))
     }
+
+    /// Which layers say something at a key or below it, `wiring.handlers."lms.enrol"`; the built-in defaults do not
+    /// count.
+    #[must_use]
+    pub fn said_by(&self, key: &str) -> Vec<Source> {
+        let mut sources = Vec::new();
+        if let Some(value) = self.layers.find(Key::parse(key).parts()) {
+            self.layers.add_sources(value, &mut sources);
+        }
+        sources
+    }
 }
 
 impl fmt::Debug for Config {

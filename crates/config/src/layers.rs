@@ -235,6 +235,20 @@ impl Layers {
         }
     }
 
+    /// Adds where the leaves of a value came from, each layer once.
+    pub(crate) fn add_sources(&self, value: &Value, sources: &mut Vec<Source>) {
+        if let Value::Dict(_, table) = value {
+            table
+                .values()
+                .for_each(|value| self.add_sources(value, sources));
+            return;
+        }
+        let source = self.source(value.tag());
+        if source != Source::Default && !sources.contains(&source) {
+            sources.push(source);
+        }
+    }
+
     /// The value at a path of names.
     pub(crate) fn find(&self, parts: &[String]) -> Option<&Value> {
         let (first, rest) = parts.split_first()?;

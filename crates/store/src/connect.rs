@@ -1,7 +1,7 @@
 //! Connections: where the database is, and on which terms it is talked to.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +23,13 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Makes connections, each when it is needed.
 pub(crate) type Pool = Arc<dyn Fn() -> DatabaseConnection + Send + Sync>;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
 
 /// Where a database is.
 pub(crate) enum Place {
@@ -63,8 +70,17 @@ impl Place {
         }
     }
 
+    /// A file that is not there yet.
+    pub(crate) fn is_to_be_made(&self) -> bool {
+        matches!(self, Self::Sqlite(file) if !file.exists())
+    }
+
     /// Connects once, so that what is wrong is known now. Answers what makes the connections, at first and again.
-    pub(crate) async fn connect(self, options: &StoreOptions) -> Result<Pool, OpenError> {
+    pub(crate) async fn connect(
+        self,
+        options: &StoreOptions,
+        access: Access,
+    ) -> Result<Pool, OpenError> {
         let place = self.name();
         let failed = |error: sea_orm::sqlx::Error| OpenError::Unreachable {
             place,
@@ -72,20 +88,25 @@ impl Place {
         };
         match self {
             Self::Sqlite(file) => {
-                let folder = file
-                    .parent()
-                    .filter(|folder| !folder.as_os_str().is_empty());
-                if let Some(folder) = folder {
-                    std::fs::create_dir_all(folder).map_err(|source| OpenError::Folder {
-                        file: file.clone(),
-                        source,
-                    })?;
+                if access == Access::Write {
+                    make_folder(&file)?;
                 }
-                sqlite(file, options).await.map_err(failed)
+                sqlite(file, options, access).await.map_err(failed)
             }
             Self::Server(server) => mysql(*server, options).await.map_err(failed),
         }
     }
+}
+
+fn make_folder(file: &Path) -> Result<(), OpenError> {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let Some(folder) = folder else { return Ok(()) };
+    std::fs::create_dir_all(folder).map_err(|source| OpenError::Folder {
+        file: file.to_owned(),
+        source,
+    })
 }
 
 /// A server's address. Without the name of a database every statement would fail later.
@@ -105,14 +126,22 @@ fn server(rest: &str) -> Result<Place, OpenError> {
     Ok(Place::Server(Box::new(options)))
 }
 
-async fn sqlite(file: PathBuf, options: &StoreOptions) -> Result<Pool, sea_orm::sqlx::Error> {
-    let connect = SqliteConnectOptions::new()
-        .filename(file)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        // An answered change must survive a power cut.
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
+async fn sqlite(
+    file: PathBuf,
+    options: &StoreOptions,
+    access: Access,
+) -> Result<Pool, sea_orm::sqlx::Error> {
+    let connect = SqliteConnectOptions::new().filename(file);
+    let connect = match access {
+        Access::Read => connect.read_only(true),
+        Access::Write => connect
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An answered change must survive a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true),
+    };
+    let connect = connect
         // Another process may write: shorter than our own patience, so that the database's own words are heard.
         .busy_timeout(options.timeout / 2)
         .disable_statement_logging();

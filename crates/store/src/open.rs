@@ -7,7 +7,7 @@ use std::time::Duration;
 use sea_orm::{DatabaseConnection, DbBackend, EntityTrait as _};
 use tokio::sync::Mutex;
 
-use crate::connect::Place;
+use crate::connect::{Access, Place};
 use crate::entity::counter;
 use crate::error::{During as _, OpenError, StoreError};
 
@@ -59,9 +59,31 @@ impl Store {
     ///
     /// If the URL is none of ours, or the database does not let us in within the timeout.
     pub async fn open(options: &StoreOptions) -> Result<Self, OpenError> {
+        Self::open_place(Place::parse(&options.url)?, options, Access::Write).await
+    }
+
+    /// Connects to look at what is there: nothing is made or changed by it, and a host that runs does not notice. `None`
+    /// if there is no such file yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub async fn open_to_read(options: &StoreOptions) -> Result<Option<Self>, OpenError> {
         let place = Place::parse(&options.url)?;
+        if place.is_to_be_made() {
+            return Ok(None);
+        }
+        let store = Self::open_place(place, options, Access::Read).await?;
+        Ok(Some(store))
+    }
+
+    async fn open_place(
+        place: Place,
+        options: &StoreOptions,
+        access: Access,
+    ) -> Result<Self, OpenError> {
         let name = place.name();
-        let connecting = tokio::time::timeout(options.timeout, place.connect(options));
+        let connecting = tokio::time::timeout(options.timeout, place.connect(options, access));
         let pool = connecting.await.map_err(|_| OpenError::Unreachable {
             place: name.clone(),
             source: format!("no answer within {:?}", options.timeout).into(),

@@ -31,8 +31,8 @@ pub struct Override {
     pub revision: u64,
 }
 
-/// Everything that is in force, read at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// Everything that is in force, read at one moment. By default, that nothing was ever changed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Snapshot {
     /// The newest revision.
     pub revision: u64,

@@ -44,6 +44,7 @@ promises! {
     opening::hosts_that_start_together_migrate_once,
     opening::a_database_without_tables_says_what_to_do,
     opening::a_database_of_a_later_version_is_left_alone,
+    opening::who_only_looks_sees_what_is_in_force_and_makes_nothing,
     changes::a_change_set_is_made_as_a_whole_or_not_at_all,
     changes::a_change_that_was_planned_for_another_revision_is_refused,
     changes::what_is_so_already_makes_no_revision,

@@ -3,6 +3,7 @@
 
 mod failing;
 mod following;
+mod foreseeing;
 mod installing;
 mod load;
 mod overriding;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use coordinator_store::{OpenError, Store, StoreError, StoreOptions};
+use coordinator_store::{Change, ChangeSet, OpenError, Store, StoreError, StoreOptions};
 
-use crate::database::Database;
+use crate::database::{Database, entry};
 
 pub(crate) async fn a_database_is_migrated_once_and_says_so(database: &Database) {
     let store = database.open().await;
@@ -66,6 +66,48 @@ pub(crate) async fn a_database_of_a_later_version_is_left_alone(database: &Datab
     assert!(matches!(error, StoreError::Newer(_)), "{error:?}");
     assert!(error.to_string().contains("m9999_later"), "{error}");
     assert!(store.migrations().await.is_err());
+}
+
+pub(crate) async fn who_only_looks_sees_what_is_in_force_and_makes_nothing(database: &Database) {
+    let look = async || Store::open_to_read(&database.options()).await.unwrap();
+    let is_file = matches!(database, Database::Sqlite(_));
+    match look().await {
+        // A server's database is there; its tables are not.
+        Some(store) => assert!(
+            store
+                .migrations()
+                .await
+                .unwrap()
+                .iter()
+                .all(|it| !it.applied)
+        ),
+        None => assert!(is_file),
+    }
+    assert_eq!(look().await.is_none(), is_file, "looking made no file");
+
+    let store = database.migrated().await;
+    let set = ChangeSet {
+        expected: None,
+        changes: vec![Change::set("plugins.lms.settings.mode", "audit")],
+        reverts: None,
+        entry: entry("settings.set", "lms"),
+    };
+    store.apply(set).await.unwrap();
+    let now = store.snapshot().await.unwrap();
+    let looking = look().await.expect("it is there");
+    assert_eq!(looking.snapshot().await.unwrap(), now, "beside a host");
+    if is_file {
+        let written = looking.record(entry("message.replay", "m1")).await;
+        assert!(written.is_err(), "the file is open for reading only");
+    }
+    store.close().await;
+    looking.close().await;
+    let alone = look().await.expect("it is there");
+    assert_eq!(alone.snapshot().await.unwrap(), now, "without a host");
+    alone.close().await;
+    // Nothing is in the way of the next host.
+    let next = database.migrated().await;
+    next.record(entry("message.replay", "m1")).await.unwrap();
 }
 
 fn options(url: &str) -> StoreOptions {
