@@ -78,6 +78,10 @@ pub struct BoundHandler {
     pub lanes: BTreeMap<MessageType, BTreeSet<String>>,
     /// How it is run.
     pub terms: HandlerTerms,
+    /// The types that its author says it publishes.
+    pub emits: Vec<MessageType>,
+    /// The pipelines that its author says it runs.
+    pub runs: Vec<String>,
 }
 
 /// A route and where it is.
@@ -142,6 +146,7 @@ impl Wiring {
         wiring.check_types(&mut findings);
         wiring.check_schemas(&mut findings);
         wiring.check_steps(installed, &mut findings);
+        wiring.check_cycles(&mut findings);
         wiring.check_times(&overrides, &mut findings);
         wiring.check_overrides(installed, &overrides, &mut findings);
         if findings
@@ -189,6 +194,8 @@ impl Wiring {
                 lanes: [(ty.clone(), [lane].into())].into(),
                 ty,
                 terms,
+                emits: types(&handler.emits),
+                runs: handler.runs.clone(),
             });
         }
     }
@@ -259,6 +266,11 @@ impl Wiring {
             });
         }
     }
+}
+
+/// Types as a manifest names them; what is none, no macro has written.
+pub(crate) fn types(names: &[String]) -> Vec<MessageType> {
+    names.iter().filter_map(|name| name.parse().ok()).collect()
 }
 
 fn owner(route: &BoundRoute) -> String {

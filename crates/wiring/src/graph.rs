@@ -1,7 +1,7 @@
 //! The wiring as a graph: what comes from where and goes to whom, for people (Mermaid, DOT) and programs (JSON).
 //!
-//! What a handler publishes is not declared anywhere. A type that a plugin knows and does not handle is one that it may
-//! publish: such an edge is drawn as a guess.
+//! What a handler or a step publishes is drawn where its author declares it. A type that a plugin knows and does not
+//! handle, and that nothing of it is declared to publish, is one that it may publish: such an edge is drawn as a guess.
 
 mod dot;
 mod mermaid;
@@ -79,8 +79,12 @@ pub enum EdgeKind {
     Delivers,
     /// A schedule publishes a type.
     Publishes,
+    /// A handler or a step is declared to publish a type.
+    Emits,
     /// A plugin knows a type and does not handle it.
     MayPublish,
+    /// A handler or a step is declared to run a pipeline.
+    Runs,
     /// A pipeline or a step is followed by a step.
     Next,
 }
@@ -132,7 +136,8 @@ impl Graph {
             let ty_id = self.node(NodeKind::Type, ty.as_str(), None, &known.doc);
             for instance in known.schemas().flat_map(|(instances, _)| instances) {
                 let mut handlers = wiring.handlers.iter();
-                if !handlers.any(|it| it.instance == *instance && it.ty == *ty) {
+                let takes = handlers.any(|it| it.instance == *instance && it.ty == *ty);
+                if !takes && !wiring.declares(instance, ty) {
                     let plugin = self.node(NodeKind::Plugin, instance, Some(instance), "");
                     self.edge(&plugin, &ty_id, EdgeKind::MayPublish);
                 }
@@ -150,6 +155,18 @@ impl Graph {
                     self.edge(&ty, &id, EdgeKind::Delivers);
                 }
             }
+            self.add_declared(&id, &handler.emits, &handler.runs);
+        }
+    }
+
+    fn add_declared(&mut self, from: &str, emits: &[MessageType], runs: &[String]) {
+        for ty in emits {
+            let ty = self.node(NodeKind::Type, ty.as_str(), None, "");
+            self.edge(from, &ty, EdgeKind::Emits);
+        }
+        for pipeline in runs {
+            let pipeline = self.node(NodeKind::Pipeline, pipeline, None, "");
+            self.edge(from, &pipeline, EdgeKind::Runs);
         }
     }
 
@@ -197,6 +214,7 @@ impl Graph {
                         kind: EdgeKind::Next,
                     });
                 }
+                self.add_declared(&id, &step.emits, &step.runs);
                 now.push(id);
             }
             before = now;
@@ -206,6 +224,17 @@ impl Graph {
     /// The number of a node, to name it by where names are not free.
     fn number(&self, id: &str) -> Option<usize> {
         self.nodes.iter().position(|node| node.id == id)
+    }
+}
+
+impl Wiring {
+    /// Does the author of this instance say what of it publishes the type?
+    fn declares(&self, instance: &str, ty: &MessageType) -> bool {
+        let handlers = self.handlers.iter().map(|it| (&it.instance, &it.emits));
+        let steps = self.pipelines.iter().flat_map(crate::BoundPipeline::steps);
+        let steps = steps.map(|it| (&it.instance, &it.emits));
+        let mut all = handlers.chain(steps);
+        all.any(|(owner, emits)| owner == instance && emits.contains(ty))
     }
 }
 

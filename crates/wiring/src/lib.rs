@@ -7,6 +7,7 @@
 mod bind;
 mod bound;
 mod compare;
+mod cycles;
 mod finding;
 mod flags;
 mod graph;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use coordinator_abi::manifest::Step;
 use coordinator_config::{Partial, PipelineWiring, StepWiring};
+use coordinator_message::MessageType;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use crate::Wiring;
-use crate::bind::Installed;
+use crate::bind::{Installed, types};
 use crate::compare::compare;
 use crate::finding::{Finding, Severity};
 
@@ -53,6 +54,10 @@ pub struct BoundStep {
     pub input: Value,
     /// JSON Schema of what it makes.
     pub output: Value,
+    /// The types that its author says it publishes.
+    pub emits: Vec<MessageType>,
+    /// The pipelines that its author says it runs.
+    pub runs: Vec<String>,
 }
 
 /// What one step of the first stage takes.
@@ -178,6 +183,8 @@ impl<'a> Steps<'a> {
                 timeout: wiring.timeout.unwrap_or(timeout),
                 input: json!(true),
                 output: json!(true),
+                emits: Vec::new(),
+                runs: Vec::new(),
             });
         };
         let of_author = step.timeout_ms.map(Duration::from_millis);
@@ -189,6 +196,8 @@ impl<'a> Steps<'a> {
             timeout: wiring.timeout.or(of_author).unwrap_or(timeout),
             input: step.input.clone(),
             output: step.output.clone(),
+            emits: types(&step.emits),
+            runs: step.runs.clone(),
         })
     }
 

@@ -125,6 +125,8 @@ impl Wiring {
                 types: vec![ty.clone()],
                 ty: ty.clone(),
                 terms,
+                emits: Vec::new(),
+                runs: Vec::new(),
             });
             let of_operator = |pick: fn(&HandlerWiring) -> &Option<String>| {
                 operator.and_then(|operator| pick(operator).clone())
@@ -181,6 +183,8 @@ fn as_handler(instance: &str, schedule: &manifest::Schedule) -> manifest::Handle
         rate: None,
         order: None,
         on_exhausted: None,
+        emits: Vec::new(),
+        runs: Vec::new(),
     }
 }
 

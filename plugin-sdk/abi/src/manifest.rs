@@ -60,6 +60,12 @@ pub struct Step {
     /// Time for it, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Types of messages that its author says it publishes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emits: Vec<String>,
+    /// Pipelines that its author says it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<String>,
 }
 
 /// Something that is done again and again.
@@ -196,6 +202,12 @@ pub struct Handler {
     /// `dead-letter`, `hold-key` or `dead-letter-key`: what becomes of a delivery that is given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_exhausted: Option<String>,
+    /// Types of messages that its author says it publishes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emits: Vec<String>,
+    /// Pipelines that its author says it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<String>,
 }
 
 /// One route.

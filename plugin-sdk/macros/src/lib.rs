@@ -15,6 +15,7 @@ mod duration;
 mod flags;
 mod handler;
 mod item;
+mod leads_to;
 mod message;
 mod method;
 mod name;
@@ -39,12 +40,12 @@ use syn::parse_macro_input;
 /// - `#[handler] async fn name(&self, ctx: &Context, message: M) -> Result<(), HandlerError>`, with the options
 ///   `max_attempts = 8`, `backoff = "2s..15m"` (or `"1s, 10s, 5m"`), `timeout = "30s"`, `concurrency = 16`,
 ///   `rate = "100/s"` (on each node), `order = "key"`, and with it `on_exhausted = "dead-letter"`, `"hold-key"` or
-///   `"dead-letter-key"`
+///   `"dead-letter-key"`; `emits = [Message, …]` and `runs = ["org.example.pipeline.v1", …]` declare what it leads to
 /// - `#[route(post, "/path", ACCESS)] async fn name(&self, ctx: &Context, request: R) -> Result<Response, RouteError>`
 ///   where `R` is `Request` or `Json<T>` (or is left out), ACCESS is `verify = SCHEME(setting, key = literal)`,
 ///   `auth = public` or `auth = key("scope")`, and the option `body_limit = "64KiB"` may follow
 /// - `#[step("org.example.pipeline.v1", timeout = "2s")] async fn name(&self, ctx: &Context, value: In) ->
-///   Result<Flow<Out>, StepError>`
+///   Result<Flow<Out>, StepError>`, with the options `emits` and `runs` of a handler
 /// - `#[schedule("0 3 * * *", zone = "Europe/Berlin")] async fn name(&self, ctx: &Context) -> Result<(), HandlerError>`,
 ///   with the options `max_attempts`, `backoff` and `timeout` of a handler
 /// - `#[command] async fn name(&self, ctx: &Context, arguments: A) -> Result<O, CommandError>`, where `A` is `#[data]` (or

@@ -5,9 +5,10 @@ use quote::quote;
 use syn::{Attribute, Error, LitInt, LitStr, Meta, Result};
 
 use crate::duration::{self, Backoff};
+use crate::leads_to::LeadsTo;
 use crate::options;
 
-const OPTIONS: [&str; 7] = [
+const OPTIONS: [&str; 9] = [
     "max_attempts",
     "backoff",
     "timeout",
@@ -15,9 +16,11 @@ const OPTIONS: [&str; 7] = [
     "rate",
     "order",
     "on_exhausted",
+    "emits",
+    "runs",
 ];
 
-/// What the author asks for. What is absent is the host's to say.
+/// What the author asks for and declares. What is absent is the host's to say.
 #[derive(Default)]
 pub(crate) struct Terms {
     max_attempts: Option<u32>,
@@ -27,6 +30,7 @@ pub(crate) struct Terms {
     rate: Option<(u32, u64)>,
     order: Option<String>,
     on_exhausted: Option<(String, Span)>,
+    leads_to: LeadsTo,
 }
 
 impl Terms {
@@ -53,6 +57,8 @@ impl Terms {
                     let word = word(&text, "end", &known)?;
                     terms.on_exhausted = Some((word, text.span()));
                 }
+                Some("emits") => terms.leads_to.read_emits(&meta)?,
+                Some("runs") => terms.leads_to.read_runs(&meta)?,
                 _ => return Err(options::unknown(&meta, "handler option", &OPTIONS)),
             }
             Ok(())
@@ -86,6 +92,7 @@ impl Terms {
         let ends = self.backoff.as_ref().map(Backoff::ends);
         let backoff = option(ends.map(|(min, max)| quote!((#min, #max))));
         let waits = self.backoff.as_ref().map_or(&[][..], Backoff::waits);
+        let leads_to = self.leads_to.describe();
         quote! {
             max_attempts: #max_attempts,
             backoff_ms: #backoff,
@@ -95,6 +102,7 @@ impl Terms {
             rate: #rate,
             order: #order,
             on_exhausted: #on_exhausted,
+            #leads_to
         }
     }
 }

@@ -26,7 +26,7 @@ impl Lms {
     ///
     /// Enrolling again what is enrolled already changes nothing in the LMS, so a delivery that failed half-way
     /// starts again at its first course.
-    #[handler(max_attempts = 20, backoff = "2s..15m", timeout = "30s")]
+    #[handler(max_attempts = 20, backoff = "2s..15m", timeout = "30s", emits = [FulfilmentCompleted])]
     async fn enrol(&self, ctx: &Context, paid: PaymentReceived) -> Result<(), HandlerError> {
         let username = present(paid.username, "username")?;
         let order = present(paid.order_number, "order_number")?;

@@ -180,6 +180,37 @@ fn pipelines_that_run_each_other_in_a_circle_end_with_a_reason() {
 }
 
 #[test]
+fn a_circle_that_authors_declare_is_found_before_anything_runs() {
+    let ring = "[wiring.pipelines.\"org.example.workshop.ring.v1\"]\nsteps = [\"workshop.ring\"]";
+    let refused = workshop("").config(ring).serve().exits(78).err;
+    assert!(refused.contains("error[cycle]"), "{refused}");
+    assert!(
+        refused.contains("`workshop.ring` → `org.example.workshop.ring.v1`"),
+        "{refused}"
+    );
+
+    // What the step says of the order, the handler takes, and runs the step.
+    let house = workshop("").config(&order("[\"workshop.see\"]")).start();
+    assert!(!house.run(&["check"]).exits(0).out.contains("[cycle]"));
+    let on = format!("workshop.pass_on.on=[\"{SEEN}\"]");
+    house.run(&["wiring", "set", &on]).exits(0);
+    let checked = house.run(&["check"]).exits(0).out;
+    let way =
+        format!("`workshop.pass_on` → `{ORDER}` → `workshop.see` → `{SEEN}` → `workshop.pass_on`");
+    assert!(
+        checked.contains("warning[cycle] workshop.pass_on"),
+        "{checked}"
+    );
+    assert!(
+        checked.contains(&way) && checked.contains("written in: override"),
+        "{checked}"
+    );
+    let key = "wiring.pipelines.\"org.example.workshop.ring.v1\".steps=[\"workshop.ring\"]";
+    let refused = house.run(&["wiring", "set", key]).exits(1).err;
+    assert!(refused.contains("its steps run it again"), "{refused}");
+}
+
+#[test]
 fn what_does_not_fit_in_a_pipeline_is_told_before_the_start_with_the_nearest_name() {
     let built =
         prices().config("[wiring.pipelines.\"org.example.typo.v1\"]\nsteps = [\"pipeline.taxx\"]");

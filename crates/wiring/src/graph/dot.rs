@@ -30,7 +30,7 @@ impl Graph {
             let style = match edge.kind {
                 EdgeKind::MayPublish => " [style=dashed]",
                 EdgeKind::Next => " [style=bold]",
-                EdgeKind::Delivers | EdgeKind::Publishes => "",
+                EdgeKind::Delivers | EdgeKind::Emits | EdgeKind::Publishes | EdgeKind::Runs => "",
             };
             line(&mut text, format_args!("  n{from} -> n{to}{style};"));
         }

@@ -30,7 +30,9 @@ impl Graph {
             let arrow = match edge.kind {
                 EdgeKind::MayPublish => "-.->",
                 EdgeKind::Next => "==>",
-                EdgeKind::Delivers | EdgeKind::Publishes => "-->",
+                EdgeKind::Delivers | EdgeKind::Emits | EdgeKind::Publishes | EdgeKind::Runs => {
+                    "-->"
+                }
             };
             line(&mut text, format_args!("  n{from} {arrow} n{to}"));
         }
