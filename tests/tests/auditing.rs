@@ -243,6 +243,7 @@ fn a_replay_or_discard_of_many_is_recorded_with_its_filter_and_counts_and_a_dry_
     );
     let letters = detail(5);
     assert_eq!(letters["selection"]["dead_letters"]["handler"], "lms.enrol");
+    assert_eq!(letters["to"], "lms.enrol");
     assert_eq!(
         (&letters["count"], &letters["last"]),
         (&json!(1), &json!(ids[2]))

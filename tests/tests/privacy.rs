@@ -104,6 +104,18 @@ fn no_personal_data_and_no_secret_is_logged_at_any_level_or_shown_unasked() {
         leaked.extend(leaks(&place, &text));
     }
     house.run(&["dead-letters", "replay", id]).exits(0);
+    let sought = [
+        "messages",
+        "replay",
+        "--text",
+        "quinn@example.com",
+        "--key",
+        "Quinn",
+        "--yes",
+    ];
+    house.run(&sought).exits(0);
+    let audit = house.run(&["audit", "list", "--output", "json"]).exits(0);
+    leaked.extend(leaks("the audit log", &audit.out));
     house.kill();
     house.start();
     house.until_settled("lms.enrol");

@@ -86,7 +86,7 @@ fn every_layer_that_says_something_of_a_table_is_known_but_for_the_defaults() {
     let config = setup.load().unwrap();
     let key = "wiring.handlers.\"lms.enrol\"";
     let file = Source::File(setup.file());
-    assert_eq!(config.said_by(key), [file.clone()]);
+    assert_eq!(config.said_by(key), std::slice::from_ref(&file));
     assert_eq!(config.said_by("server"), []);
     let set = [(format!("{key}.max_attempts"), 3.into())];
     let config = config.with_overrides(set.into()).unwrap();

@@ -224,8 +224,12 @@ fn told(plan: &Plan, chosen: &Chosen, rate: Option<NonZeroU32>) -> Value {
             }
         }
     }
-    let to = told["handler"].take();
-    let to = messages::to(to.as_str());
+    // Dead letters go to who gave them up.
+    let places = ["/handler", "/selection/dead_letters/handler"];
+    let to = places
+        .iter()
+        .find_map(|place| told.pointer(place)?.as_str());
+    let to = messages::to(to);
     let (first, last) = (chosen.first(), chosen.last());
     json!({
         "selection": told["selection"].take(), "to": to, "rate": rate,
