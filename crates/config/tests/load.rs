@@ -81,22 +81,6 @@ fn the_environment_is_above_the_file_and_the_file_above_the_defaults() {
 }
 
 #[test]
-fn every_layer_that_says_something_of_a_table_is_known_but_for_the_defaults() {
-    let setup = Setup::new("[wiring.handlers.\"lms.enrol\"]\ntimeout = \"5s\"");
-    let config = setup.load().unwrap();
-    let key = "wiring.handlers.\"lms.enrol\"";
-    let file = Source::File(setup.file());
-    assert_eq!(config.said_by(key), std::slice::from_ref(&file));
-    assert_eq!(config.said_by("server"), []);
-    let set = [(format!("{key}.max_attempts"), 3.into())];
-    let config = config.with_overrides(set.into()).unwrap();
-    let mut said = config.said_by(key);
-    said.sort_by_key(|source| *source == Source::Override);
-    assert_eq!(said, [file, Source::Override]);
-    assert_eq!(config.said_by("wiring.handlers.\"lms.refund\""), []);
-}
-
-#[test]
 fn every_mistake_is_reported_at_once() {
     let setup = Setup::new(
         r#"

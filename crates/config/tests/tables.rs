@@ -299,3 +299,22 @@ fn flags_are_switched_by_instance_and_name() {
         "{told}"
     );
 }
+
+#[test]
+fn every_layer_that_says_something_of_a_table_is_known_but_for_the_defaults() {
+    let key = "wiring.handlers.\"lms.enrol\"";
+    let toml = format!("[{key}]\ntimeout = \"5s\"");
+    let config = load(&toml, &[]).expect("it is right");
+    let is_file = |source: &Source| matches!(source, Source::File(_));
+    let [file] = &config.said_by(key)[..] else {
+        panic!("the file says it, and nobody else");
+    };
+    assert!(is_file(file));
+    assert_eq!(config.said_by("server"), []);
+    let set = [(format!("{key}.max_attempts"), 3.into())];
+    let config = config.with_overrides(set.into()).expect("it fits");
+    let said = config.said_by(key);
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said.iter().any(is_file) && said.contains(&Source::Override));
+    assert_eq!(config.said_by("wiring.handlers.\"lms.refund\""), []);
+}
