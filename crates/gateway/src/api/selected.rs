@@ -230,11 +230,17 @@ fn told(plan: &Plan, chosen: &Chosen, rate: Option<NonZeroU32>) -> Value {
         .iter()
         .find_map(|place| told.pointer(place)?.as_str());
     let to = messages::to(to);
-    let (first, last) = (chosen.first(), chosen.last());
-    json!({
-        "selection": told["selection"].take(), "to": to, "rate": rate,
-        "count": chosen.count(), "first": first, "last": last,
-    })
+    let mut detail = json!({
+        "selection": told["selection"].take(), "to": to, "count": chosen.count(),
+    });
+    if let (Some(first), Some(last)) = (chosen.first(), chosen.last()) {
+        detail["first"] = json!(first);
+        detail["last"] = json!(last);
+    }
+    if let Some(rate) = rate {
+        detail["rate"] = json!(rate);
+    }
+    detail
 }
 
 fn counted(plan: &Plan, chosen: &Chosen) -> Value {
