@@ -74,9 +74,10 @@ local function write_counts(counters)
   for ty, more in pairs(more_of_type) do call('HINCRBY', counters, 'n:' .. ty, more) end
 end
 
--- Tells other nodes that something is in a log. `who` is this node, 32 digits, and the channel.
+-- Tells other nodes that something is in a log. `who` is this node, 32 digits, and the channel; or '' to tell nobody.
+-- Answers whether nobody but this node heard.
 local function tell(log, who)
-  call('PUBLISH', string.sub(who, 33), string.sub(who, 1, 32) .. log)
+  return who ~= '' and call('PUBLISH', string.sub(who, 33), string.sub(who, 1, 32) .. log) < 2
 end
 
 -- What a message takes of `max_size`.

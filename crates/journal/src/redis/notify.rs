@@ -1,8 +1,9 @@
 //! Hears of what other nodes put into the logs, and tells them: a channel for the whole journal, so that the connection
 //! is one however many lanes there are.
 //!
-//! A message of the channel is a node and the log it wrote to; the scripts that append send it. It promises nothing: after
-//! every new subscription all is looked at, and some shards are looked at each second anyway.
+//! A message of the channel is a node and the log it wrote to; the scripts that append send it, as long as somebody else
+//! hears it. Who begins to listen says so, with no log. The channel promises nothing: after every new subscription all is
+//! looked at, and some shards are looked at each second anyway.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,8 @@ async fn listen(shared: &Shared) -> Result<(), StoreError> {
     };
     let mut channel = connected?;
     channel.subscribe(shared.global.news()).await?;
+    shared.somebody_listens();
+    say(shared, "").await?;
     for shard in shared.shards.all() {
         shared.poke(&shard);
     }
@@ -56,10 +59,13 @@ async fn listen(shared: &Shared) -> Result<(), StoreError> {
         else {
             continue;
         };
-        if node != shared.node.as_bytes()
-            && let Some(shard) = std::str::from_utf8(log)
-                .ok()
-                .and_then(|log| shared.shards.with_log(log))
+        if node == shared.node.as_bytes() {
+            continue;
+        }
+        shared.somebody_listens();
+        if let Some(shard) = std::str::from_utf8(log)
+            .ok()
+            .and_then(|log| shared.shards.with_log(log))
         {
             shared.poke(&shard);
         }
@@ -69,13 +75,17 @@ async fn listen(shared: &Shared) -> Result<(), StoreError> {
 
 /// Tells other nodes to look at a shard: something in it is for whoever comes first. They find it later if this fails.
 pub(super) async fn tell(shared: &Shared, shard: &Shard) {
+    if let Err(error) = say(shared, &shard.keys.log()).await {
+        debug!(error = %error, "other nodes were not told");
+    }
+}
+
+async fn say(shared: &Shared, log: &str) -> Result<(), StoreError> {
     let mut publish = cmd("PUBLISH");
     publish
         .arg(shared.global.news())
-        .arg(format!("{}{}", shared.node, shard.keys.log()));
-    if let Err(error) = shared.look.run::<i64>(&publish).await {
-        debug!(error = %error, "other nodes were not told");
-    }
+        .arg(format!("{}{log}", shared.node));
+    shared.look.run(&publish).await
 }
 
 /// Looks at some shards each second, one after the other, until the journal is closed: that finds what nobody told of.

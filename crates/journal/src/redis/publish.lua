@@ -9,7 +9,7 @@
 --      then for each message: id, t, k, m, d, and one after the other scope and payload digest if it has an idempotency
 --      key (16 bytes each), and when it is due if that is later;
 --      then for each one for the outbox: t, k, m, d, scope, payload digest.
--- Answers 1 if something is in the log or delayed now, the bytes of this shard, then for each message: `A`, `D` + id, `C` + id,
+-- Answers 1 if something is in the log or delayed now, 2 if besides nobody else was there to be told, the bytes of this shard, then for each message: `A`, `D` + id, `C` + id,
 --      or `F` + handler or nothing + newline + the figure that is too large.
 local LOG, COUNTERS, TYPES, DELAYED, BODIES, OUTBOX = unpack(KEYS, 1, 6)
 local now, expired = ARGV[1], tonumber(ARGV[2])
@@ -182,7 +182,7 @@ write(KEYS[7], new_ids)
 write(KEYS[7 + id_days], new_scopes)
 write_counts(COUNTERS)
 if bytes ~= bytes_before then call('HINCRBY', COUNTERS, 'bytes', bytes - bytes_before) end
-if ms then tell(LOG, ARGV[9]) end
+if ms and tell(LOG, ARGV[9]) then changed = 2 end
 answers[1] = changed
 answers[2] = string.format('%.0f', bytes)
 return answers

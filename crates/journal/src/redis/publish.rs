@@ -41,7 +41,7 @@ static MOVE: [Lazy; 2] = [
 ];
 
 /// Clocks of nodes may differ by so much, for an id of one to be found by another.
-const SKEW: Duration = Duration::from_secs(60 * 60);
+const SKEW: Duration = Duration::from_secs(10 * 60);
 
 /// A bound is reached: which, in words.
 #[derive(Debug, Clone)]
@@ -234,6 +234,9 @@ pub(super) async fn append(
         .and_then(|size| size.parse().ok())
     {
         shared.usage.found(shard, size);
+    }
+    if *changed == Value::Int(2) {
+        shared.nobody_listens();
     }
     if *changed != Value::Int(0) {
         let delayed = groups.iter().flat_map(|group| group.0);

@@ -55,6 +55,8 @@ pub(super) struct Shared {
     /// Begins the names of this node's incarnations.
     pub(super) node: String,
     teller: String,
+    /// Does another node hear what this one tells? Telling oneself costs a tenth of a small batch.
+    heard: AtomicBool,
     /// The server, in words, for [`crate::Stats::engine`].
     engine: Mutex<String>,
     /// One at a time: pausing a handler, and learning what other nodes were told. So no older reading undoes a word.
@@ -108,6 +110,7 @@ impl Shared {
         let global = GlobalKeys::new(&parts.prefix);
         let node = Uuid::now_v7().simple().to_string();
         Self {
+            heard: AtomicBool::new(true),
             teller: format!("{node}{}", global.news()),
             global,
             node,
@@ -250,9 +253,23 @@ impl Shared {
         }
     }
 
-    /// What a script is given to tell other nodes: who tells, and where.
+    /// What a script is given to tell other nodes: who tells, and where. Nothing while there are none.
     pub(super) fn teller(&self) -> &str {
-        &self.teller
+        if self.heard.load(Ordering::Relaxed) {
+            &self.teller
+        } else {
+            ""
+        }
+    }
+
+    /// There may be another node that is to be told.
+    pub(super) fn somebody_listens(&self) {
+        self.heard.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody but this node heard what was told.
+    pub(super) fn nobody_listens(&self) {
+        self.heard.store(false, Ordering::Relaxed);
     }
 
     /// Wakes every handler that reads this shard: something may be there, or due.
