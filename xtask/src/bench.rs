@@ -23,6 +23,11 @@ const STARTS: &str = "Start and memory";
 const BOUNDARY: &str = "The plugin boundary, plugin over native";
 const DELIVERY: &str = "Delivery: journal and dispatcher, native handlers, 1 KiB";
 
+/// What the picture shows.
+const PICTURED: &str = "\
+With many types on Redis a batch holds fewer messages, since each type is in a lane of its own, until it holds one: that is
+the rise, and its end (ARCHITECTURE.md, *Decisions*).";
+
 /// Runs of each start; the median counts.
 const RUNS: usize = 11;
 
@@ -99,7 +104,11 @@ fn keep(workspace: &Workspace, sections: &[Section]) -> Result<()> {
             text.push('\n');
         }
     }
-    writeln!(text, "\n![What a delivery costs]({})", delivery::PICTURE)
-        .expect("writing to a string cannot fail");
+    writeln!(
+        text,
+        "\n![What a delivery costs]({})\n\n{PICTURED}",
+        delivery::PICTURE
+    )
+    .expect("writing to a string cannot fail");
     fs::write(&path, text).with_context(|| format!("failed to write `{}`", path.display()))
 }

@@ -88,7 +88,8 @@ pub(super) fn table(heading: &str, rows: &[Row]) -> String {
 
 fn figure(value: f64, unit: &str) -> String {
     match unit {
-        "×" => format!("{value:.2}×"),
+        "×" => format!("{value:.3}×"),
+        "µs" if value < 0.1 => format!("{:.1} ns", value * 1e3),
         "/s" => format!("{value:.0} /s"),
         _ if value >= 100.0 => format!("{value:.0} {unit}"),
         _ => format!("{value:.1} {unit}"),
