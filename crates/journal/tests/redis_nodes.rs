@@ -4,6 +4,8 @@
 #[expect(dead_code, reason = "other test files use the rest of it")]
 #[path = "redis/server.rs"]
 mod server;
+#[path = "redis_nodes/trouble.rs"]
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;

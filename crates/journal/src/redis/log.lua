@@ -75,9 +75,11 @@ local function write_counts(counters)
 end
 
 -- Tells other nodes that something is in a log. `who` is this node, 32 digits, and the channel; or '' to tell nobody.
--- Answers whether nobody but this node heard.
+-- Answers whether nobody but this node heard. Not being allowed to tell undoes nothing.
 local function tell(log, who)
-  return who ~= '' and call('PUBLISH', string.sub(who, 33), string.sub(who, 1, 32) .. log) < 2
+  if who == '' then return false end
+  local heard = redis.pcall('PUBLISH', string.sub(who, 33), string.sub(who, 1, 32) .. log)
+  return type(heard) ~= 'number' or heard < 2
 end
 
 -- What a message takes of `max_size`.

@@ -1,9 +1,9 @@
 //! Hears of what other nodes put into the logs, and tells them: a channel for the whole journal, so that the connection
 //! is one however many lanes there are.
 //!
-//! A message of the channel is a node and the log it wrote to; the scripts that append send it, as long as somebody else
-//! hears it. Who begins to listen says so, with no log. The channel promises nothing: after every new subscription all is
-//! looked at, and some shards are looked at each second anyway.
+//! A message of the channel is a node and the log it wrote to; the scripts that append send it. Who finds that nobody else
+//! heard it saves that for a second. The channel promises nothing: after every new subscription all is looked at, and some
+//! shards are looked at each second anyway.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tracing::debug;
 use super::error::StoreError;
 use super::shard::Shard;
 use super::state::{ABREAST, Shared};
+use super::trouble::Trouble;
 
 /// Between two looks without cause, and after an error.
 const WAIT: Duration = Duration::from_secs(1);
@@ -24,10 +25,11 @@ const CONNECT: Duration = Duration::from_secs(2);
 
 /// Hears, until the journal is closed.
 pub(super) async fn run(shared: Arc<Shared>) {
+    let mut trouble = Trouble::with("hear what other nodes publish");
     loop {
         tokio::select! {
-            heard = listen(&shared) => if let Err(error) = heard {
-                debug!(error = %error, "failed to listen to other nodes; trying again");
+            ended = listen(&shared, &mut trouble) => if let Err(error) = ended {
+                trouble.note(Err(error));
             },
             () = shared.closing() => return,
         }
@@ -39,15 +41,18 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// Listens for as long as the connection lives.
-async fn listen(shared: &Shared) -> Result<(), StoreError> {
-    let connecting = timeout(CONNECT, shared.client.get_async_pubsub()).await;
-    let Ok(connected) = connecting else {
+async fn listen(shared: &Shared, trouble: &mut Trouble) -> Result<(), StoreError> {
+    let subscribing = async {
+        let mut channel = shared.client.get_async_pubsub().await?;
+        channel.subscribe(shared.global.news()).await?;
+        Ok::<_, ::redis::RedisError>(channel)
+    };
+    let Ok(subscribed) = timeout(CONNECT, subscribing).await else {
+        // The heartbeat of this node says what there is to say of a server that hangs.
         return Ok(());
     };
-    let mut channel = connected?;
-    channel.subscribe(shared.global.news()).await?;
-    shared.somebody_listens();
-    say(shared, "").await?;
+    let channel = subscribed?;
+    trouble.note(Ok(()));
     for shard in shared.shards.all() {
         shared.poke(&shard);
     }
@@ -59,13 +64,10 @@ async fn listen(shared: &Shared) -> Result<(), StoreError> {
         else {
             continue;
         };
-        if node == shared.node.as_bytes() {
-            continue;
-        }
-        shared.somebody_listens();
-        if let Some(shard) = std::str::from_utf8(log)
-            .ok()
-            .and_then(|log| shared.shards.with_log(log))
+        if node != shared.node.as_bytes()
+            && let Some(shard) = std::str::from_utf8(log)
+                .ok()
+                .and_then(|log| shared.shards.with_log(log))
         {
             shared.poke(&shard);
         }
@@ -75,17 +77,13 @@ async fn listen(shared: &Shared) -> Result<(), StoreError> {
 
 /// Tells other nodes to look at a shard: something in it is for whoever comes first. They find it later if this fails.
 pub(super) async fn tell(shared: &Shared, shard: &Shard) {
-    if let Err(error) = say(shared, &shard.keys.log()).await {
-        debug!(error = %error, "other nodes were not told");
-    }
-}
-
-async fn say(shared: &Shared, log: &str) -> Result<(), StoreError> {
     let mut publish = cmd("PUBLISH");
     publish
         .arg(shared.global.news())
-        .arg(format!("{}{log}", shared.node));
-    shared.look.run(&publish).await
+        .arg(format!("{}{}", shared.node, shard.keys.log()));
+    if let Err(error) = shared.look.run::<i64>(&publish).await {
+        debug!(error = %error, "other nodes were not told");
+    }
 }
 
 /// Looks at some shards each second, one after the other, until the journal is closed: that finds what nobody told of.
@@ -96,6 +94,7 @@ pub(super) async fn look_around(shared: Arc<Shared>) {
             () = tokio::time::sleep(WAIT) => {}
             () = shared.closing() => return,
         }
+        shared.somebody_may_listen();
         let shards = shared.shards.all();
         for offset in 0..ABREAST.min(shards.len()) {
             shared.poke(&shards[(next + offset) % shards.len()]);

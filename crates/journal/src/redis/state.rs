@@ -55,7 +55,7 @@ pub(super) struct Shared {
     /// Begins the names of this node's incarnations.
     pub(super) node: String,
     teller: String,
-    /// Does another node hear what this one tells? Telling oneself costs a tenth of a small batch.
+    /// May another node hear what this one tells?
     heard: AtomicBool,
     /// The server, in words, for [`crate::Stats::engine`].
     engine: Mutex<String>,
@@ -262,12 +262,12 @@ impl Shared {
         }
     }
 
-    /// There may be another node that is to be told.
-    pub(super) fn somebody_listens(&self) {
+    /// There may be another node by now.
+    pub(super) fn somebody_may_listen(&self) {
         self.heard.store(true, Ordering::Relaxed);
     }
 
-    /// Nobody but this node heard what was told.
+    /// Nobody but this node heard what was told: saves telling it until [`Shared::somebody_may_listen`].
     pub(super) fn nobody_listens(&self) {
         self.heard.store(false, Ordering::Relaxed);
     }

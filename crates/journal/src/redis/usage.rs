@@ -28,6 +28,8 @@ pub(super) struct Usage {
 struct Known {
     /// When the last reading of all began.
     read: Option<Instant>,
+    /// When a reading last failed, and why.
+    failed: Option<(Instant, StoreError)>,
     shards: HashMap<u32, Figures>,
     /// Of all shards together, so that a write costs the same however many there are.
     all: Figures,
@@ -105,6 +107,17 @@ impl Usage {
             .is_some_and(|read| time.is_none_or(|time| read >= time))
     }
 
+    /// Why a reading failed that ended at this time or later.
+    fn failed_after(&self, time: Instant) -> Option<StoreError> {
+        let known = self.known();
+        let (ended, error) = known.failed.as_ref()?;
+        (*ended >= time).then(|| error.clone())
+    }
+
+    fn has_failed(&self, error: &StoreError) {
+        self.known().failed = Some((Instant::now(), error.clone()));
+    }
+
     fn learn(&self, begun: Instant, shards: HashMap<u32, Figures>) {
         let mut known = self.known();
         known.read = Some(begun);
@@ -141,15 +154,28 @@ pub(super) async fn all(shared: &Shared) -> Result<Figures, StoreError> {
     Ok(shared.usage.sum())
 }
 
-/// Reads all figures, unless that was done at this time or later.
+/// Reads all figures, unless that was done at this time or later. Whoever waits for somebody's reading shares its failure:
+/// tried by one after the other, a server that hangs would keep the last of them waiting for all the others' time-outs.
 async fn refresh(shared: &Shared, since: Option<Instant>) -> Result<(), StoreError> {
     if shared.usage.is_of(since) {
         return Ok(());
     }
+    let asked = Instant::now();
     let _turn = shared.usage.reading.lock().await;
     if shared.usage.is_of(since) {
         return Ok(());
     }
+    if let Some(error) = shared.usage.failed_after(asked) {
+        return Err(error);
+    }
+    let outcome = read_all(shared).await;
+    if let Err(error) = &outcome {
+        shared.usage.has_failed(error);
+    }
+    outcome
+}
+
+async fn read_all(shared: &Shared) -> Result<(), StoreError> {
     let begun = Instant::now();
     let shards = shared.shards.all();
     let mut counters = pipe();
