@@ -33,6 +33,7 @@ async fn redis(config: &Config) -> Result<Arc<dyn Journal>, AppError> {
         limits: limits(config),
         clock: Arc::new(SystemClock),
         node_timeout: server.node_timeout,
+        much: RedisOptions::MUCH,
     })
     .await
     .map_err(AppError::Redis)?;

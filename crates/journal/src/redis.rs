@@ -1,12 +1,13 @@
 //! The engine for many nodes: Redis 7 Streams.
 //!
 //! One stream for each lane and partition, one consumer group for each handler. What failed, waits or is parked is in
-//! hashes and sorted sets beside it. Each transition is one script, so it happens whole or not at all. A node holds
-//! what it was given while its heartbeat is there; [`keys`](self) has the layout.
+//! hashes and sorted sets beside it. Each transition is one script, or a transaction that ends with one, so it happens
+//! whole or not at all. A node holds what it was given while its heartbeat is there; [`keys`](self) has the layout.
 //!
 //! Idempotency keys are looked up in the shard of their message: with more than one partition, the same key with
 //! another ordering key may be another message.
 
+mod append;
 mod browse;
 mod codec;
 mod dead;
@@ -86,6 +87,9 @@ pub struct RedisOptions {
     pub clock: Arc<dyn Clock>,
     /// A node that was not heard of for so long has lost what it was given. Real time.
     pub node_timeout: Duration,
+    /// So many bytes of payloads are appended by plain commands before a script judges them, instead of by the script, to
+    /// which they would be a burden. [`RedisOptions::MUCH`] outside tests.
+    pub much: usize,
 }
 
 /// The journal on a Redis server. See [`Journal`].
@@ -95,6 +99,12 @@ pub struct RedisJournal {
 }
 
 // === impl RedisOptions ===
+
+impl RedisOptions {
+    /// What passes through a script costs the server two microseconds for each KiB, and sending the code of a script along
+    /// costs it twenty, whatever follows.
+    pub const MUCH: usize = 16 << 10;
+}
 
 impl std::fmt::Debug for RedisOptions {
     /// Without the address: it may hold a password.
@@ -132,6 +142,7 @@ impl RedisJournal {
         let shared = Arc::new(Shared::new(Parts {
             clock: options.clock,
             limits: options.limits,
+            much: options.much,
             durability: options.durability,
             asserted: options.asserted,
             prefix: options.prefix,

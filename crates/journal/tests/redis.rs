@@ -1,6 +1,8 @@
 //! The Redis engine keeps what every engine promises, and what is its own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "redis/ahead.rs"]
+mod ahead;
 #[path = "conformance/suite.rs"]
 mod conformance;
 #[path = "redis/harness.rs"]
@@ -25,6 +27,14 @@ mod in_a_cluster {
     use crate::harness::RedisHarness;
 
     conformance!(RedisHarness::cluster());
+}
+
+/// As it does with large batches.
+mod appended_ahead {
+    use crate::conformance;
+    use crate::harness::RedisHarness;
+
+    conformance!(RedisHarness::ahead());
 }
 
 /// Opens a journal on a server with these settings.

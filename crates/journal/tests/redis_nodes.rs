@@ -47,6 +47,7 @@ impl Place {
             limits: Limits::default(),
             clock: self.clock.clone(),
             node_timeout: Duration::from_millis(500),
+            much: RedisOptions::MUCH,
         }
     }
 

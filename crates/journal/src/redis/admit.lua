@@ -13,10 +13,10 @@ while #given < want and looked < 1024 do
   end
   for _, entry in ipairs(got[1][2]) do
     looked = looked + 1
-    local f, pid = entry[2], pid_of(entry[1])
-    local key = f[4]
-    local head = key ~= '' and bound(handler, f[2], pid) and call('HGET', Y, key)
-    if not bound(handler, f[2], pid) or call('HDEL', KEYS[19], pid) == 1 then
+    local pid = pid_of(entry[1])
+    local key, ty = key_and_type(entry[2][2])
+    local head = key ~= '' and bound(handler, ty, pid) and call('HGET', Y, key)
+    if not bound(handler, ty, pid) or call('HDEL', KEYS[19], pid) == 1 then
       call('XACK', S, handler, pid)
     elseif head and string.sub(head, 1, 1) == '!' and pid <= string.sub(head, 2, 22) then
       call('XACK', S, handler, pid)

@@ -45,10 +45,10 @@ end
 -- What the group has passed comes as deliveries that wait; what it has not, it will read.
 local entries = call('XRANGE', S, ARGV[5] == '' and '-' or ARGV[5], delivered, 'COUNT', 128)
 for _, entry in ipairs(entries) do
-  local f, pid = entry[2], pid_of(entry[1])
-  if f[2] == ty then
+  local pid = pid_of(entry[1])
+  local key, its_type = key_and_type(entry[2][2])
+  if its_type == ty then
     seen = seen + 1
-    local key = f[4]
     if call('HEXISTS', X, pid) == 0 and not (key ~= '' and call('ZSCORE', P, key .. ':' .. pid)) then
       settled = settled - 1
       if ARGV[7] == '1' and key ~= '' and call('HSETNX', Y, key, pid) == 0 then

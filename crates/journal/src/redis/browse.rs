@@ -140,11 +140,11 @@ impl<'a> Filter<'a> {
         if query
             .ty
             .as_ref()
-            .is_some_and(|ty| ty.as_str().as_bytes() != entry.fields.ty)
+            .is_some_and(|ty| ty.as_str().as_bytes() != entry.fields.ty())
             || self
                 .key
                 .as_ref()
-                .is_some_and(|key| key[..] != entry.fields.key[..])
+                .is_some_and(|key| key[..] != *entry.fields.key())
         {
             return Ok(None);
         }

@@ -11,7 +11,7 @@ for _, entry in ipairs(pending) do
   local pid = pid_of(entry[1])
   local m = message(handler, pid)
   call('XACK', S, handler, pid)
-  if call('HDEL', KEYS[19], pid) == 0 and m and bound(handler, m[1], pid) then
+  if call('HDEL', KEYS[19], pid) == 0 and m and takes(handler, m, pid) then
     wait(pid, 0, crash, 0, now)
     moved = moved + 1
   end

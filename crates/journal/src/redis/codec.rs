@@ -1,6 +1,7 @@
 //! Messages as bytes: metadata in `m`, and packed fields.
 //!
-//! Metadata is a version byte, then fields in a fixed order; a later version reads the earlier ones.
+//! Metadata is a version byte, then fields in a fixed order; a later version reads the earlier ones. What scripts read of it
+//! (message.lua) comes first: the id, the digest of the ordering key and the type.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::error::StoreError;
 use crate::NewMessage;
 use crate::digest::{self, Digest};
 
-/// First byte of `m`.
+/// First byte of metadata.
 const VERSION: u8 = 1;
 
 /// A message on its way in, as the scripts take it.
@@ -39,13 +40,11 @@ pub(super) struct Stored {
     pub(super) deliver_at: Option<Timestamp>,
 }
 
-/// The four fields of a log entry.
+/// The two fields of a log entry.
 #[derive(Debug, Clone)]
 pub(super) struct Fields {
-    pub(super) ty: Vec<u8>,
-    pub(super) key: Vec<u8>,
     pub(super) meta: Vec<u8>,
-    pub(super) data: Vec<u8>,
+    pub(super) data: Bytes,
 }
 
 // === impl Item ===
@@ -55,20 +54,17 @@ impl Item {
     pub(super) fn new(message: NewMessage, now: Timestamp) -> Self {
         let deliver_at = message.deliver_at.filter(|at| *at > now);
         let idempotency = digest::scope(&message).map(|scope| (scope, digest::payload(&message)));
-        let meta = encode(&message.envelope, deliver_at.map(|_| now), deliver_at);
+        let key = message.envelope.key.as_deref().map(key_digest);
+        let accepted = deliver_at.map(|_| now);
+        let meta = encode(&message.envelope, key.as_ref(), accepted, deliver_at);
         let Envelope {
-            id,
-            ty,
-            key,
-            lane,
-            data,
-            ..
+            id, ty, lane, data, ..
         } = message.envelope;
         Self {
             id,
             ty,
             lane,
-            key: key.as_deref().map(key_digest),
+            key,
             meta,
             data,
             idempotency,
@@ -93,7 +89,7 @@ impl Item {
             id: *id,
             ty: ty.clone(),
             lane: lane.clone(),
-            key: Digest::try_from(&*fields.key).ok(),
+            key: Digest::try_from(fields.key()).ok(),
             meta: fields.meta,
             data: stored.envelope.data.clone(),
             idempotency,
@@ -107,24 +103,43 @@ impl Item {
 impl Fields {
     /// As a message.
     pub(super) fn decode(&self) -> Result<Stored, StoreError> {
-        decode(&self.ty, &self.meta, Bytes::copy_from_slice(&self.data))
+        decode(&self.meta, self.data.clone())
+    }
+
+    /// The id of the message; nothing if the metadata are not readable.
+    pub(super) fn id(&self) -> &[u8] {
+        self.meta.get(1..17).unwrap_or_default()
+    }
+
+    /// Digest of the ordering key; nothing without one.
+    pub(super) fn key(&self) -> &[u8] {
+        start(&self.meta).map_or(&[], |start| start.key)
+    }
+
+    /// The type; nothing if the metadata are not readable.
+    pub(super) fn ty(&self) -> &[u8] {
+        start(&self.meta).map_or(&[], |start| start.ty)
     }
 }
 
-/// Digest of an ordering key: what `k` holds, and what partitions are chosen by.
+/// Digest of an ordering key: what partitions are chosen by.
 pub(super) fn key_digest(key: &str) -> Digest {
     digest::digest(&[key.as_bytes()])
 }
 
-/// Metadata of a message.
+/// Metadata of a message. `key` is the digest of its ordering key.
 pub(super) fn encode(
     message: &Envelope,
+    key: Option<&Digest>,
     accepted: Option<Timestamp>,
     deliver_at: Option<Timestamp>,
 ) -> Vec<u8> {
-    let mut out = Vec::with_capacity(96 + message.source.len());
+    let ty = message.ty.as_str();
+    let mut out = Vec::with_capacity(112 + ty.len() + message.source.len());
     out.push(VERSION);
     out.extend_from_slice(message.id.as_bytes());
+    put_short(&mut out, key.map_or(&[], |key| &key[..]));
+    put_short(&mut out, ty.as_bytes());
     out.extend_from_slice(&message.time.as_millis().to_be_bytes());
     let own_lane = message.lane == message.ty.as_str();
     let own_correlation = message.correlation == message.id;
@@ -157,17 +172,35 @@ pub(super) fn encode(
     out
 }
 
-/// A message from the fields of its entry.
-pub(super) fn decode(ty: &[u8], meta: &[u8], data: Bytes) -> Result<Stored, StoreError> {
-    let damaged = || StoreError::Damaged("the metadata of a message is not readable");
-    let ty: MessageType = std::str::from_utf8(ty)
-        .ok()
-        .and_then(|name| name.parse().ok())
-        .ok_or_else(damaged)?;
+/// How metadata begin.
+pub(super) struct Start<'a> {
+    id: MessageId,
+    /// Digest of the ordering key; nothing without one.
+    pub(super) key: &'a [u8],
+    pub(super) ty: &'a [u8],
+    rest: Reader<'a>,
+}
+
+/// The part of metadata that scripts know too. `None` is damage.
+pub(super) fn start(meta: &[u8]) -> Option<Start<'_>> {
     let mut rest = Reader(meta);
+    (rest.bytes(1)? == [VERSION]).then_some(())?;
+    Some(Start {
+        id: rest.id()?,
+        key: rest.short()?,
+        ty: rest.short()?,
+        rest,
+    })
+}
+
+/// A message from the fields of its entry.
+pub(super) fn decode(meta: &[u8], data: Bytes) -> Result<Stored, StoreError> {
+    let damaged = || StoreError::Damaged("the metadata of a message is not readable");
+    let Start {
+        id, ty, mut rest, ..
+    } = start(meta).ok_or_else(damaged)?;
     let envelope = (|| {
-        (rest.bytes(1)? == [VERSION]).then_some(())?;
-        let id = rest.id()?;
+        let ty: MessageType = std::str::from_utf8(ty).ok()?.parse().ok()?;
         let time = rest.time()?;
         let source = rest.text()?;
         let (subject, key, lane) = (
@@ -231,6 +264,12 @@ fn put(out: &mut Vec<u8>, field: &[u8]) {
     out.extend_from_slice(field);
 }
 
+/// For what is never longer than 255 bytes.
+fn put_short(out: &mut Vec<u8>, field: &[u8]) {
+    out.push(u8::try_from(field.len()).expect("a digest and a type are shorter than 256 bytes"));
+    out.extend_from_slice(field);
+}
+
 fn option(out: &mut Vec<u8>, field: Option<&[u8]>) {
     match field {
         None => out.push(0),
@@ -241,7 +280,7 @@ fn option(out: &mut Vec<u8>, field: Option<&[u8]>) {
     }
 }
 
-/// Reads what [`put`] and [`option`] wrote. `None` is the end, or damage.
+/// Reads what [`put`], [`put_short`] and [`option`] wrote. `None` is the end, or damage.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -254,6 +293,13 @@ impl<'a> Reader<'a> {
     fn field(&mut self) -> Option<&'a [u8]> {
         let length = u32::from_be_bytes(self.bytes(4)?.try_into().ok()?);
         self.bytes(usize::try_from(length).ok()?)
+    }
+
+    fn short(&mut self) -> Option<&'a [u8]> {
+        let [length] = *self.bytes(1)? else {
+            return None;
+        };
+        self.bytes(usize::from(length))
     }
 
     fn text(&mut self) -> Option<String> {
@@ -302,8 +348,9 @@ mod tests {
     }
 
     fn again(message: &Envelope) -> Stored {
-        let meta = encode(message, None, Some(Timestamp::from_millis(9)));
-        decode(message.ty.as_str().as_bytes(), &meta, message.data.clone()).unwrap()
+        let key = message.key.as_deref().map(key_digest);
+        let meta = encode(message, key.as_ref(), None, Some(Timestamp::from_millis(9)));
+        decode(&meta, message.data.clone()).unwrap()
     }
 
     #[test]
@@ -328,9 +375,9 @@ mod tests {
     #[test]
     fn cut_off_bytes_are_damage_and_no_panic() {
         let one = message();
-        let meta = encode(&one, None, None);
+        let meta = encode(&one, None, None, None);
         for length in 0..meta.len() {
-            assert!(decode(one.ty.as_str().as_bytes(), &meta[..length], Bytes::new()).is_err());
+            assert!(decode(&meta[..length], Bytes::new()).is_err());
         }
         assert!(unpack(&[0, 0, 0, 9, 1]).is_err());
         assert_eq!(unpack(&pack(&[b"a", b""])).unwrap(), [&b"a"[..], b""]);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ::redis::cmd;
+use bytes::Bytes;
 use coordinator_message::{MessageType, Timestamp};
 
 use super::browse::MOST;
@@ -119,7 +120,7 @@ async fn read_all(
         // One that is not there any more was replayed in between.
         let Some(body) = body else { continue };
         let letter = Letter::read(&body)?;
-        if ty.is_some_and(|ty| ty.as_str().as_bytes() != letter.fields.ty) {
+        if ty.is_some_and(|ty| ty.as_str().as_bytes() != letter.fields.ty()) {
             continue;
         }
         let handler = place
@@ -157,9 +158,9 @@ fn text((died, name, member): &Place) -> String {
 impl Letter {
     const DAMAGED: StoreError = StoreError::Damaged("a dead letter is not readable");
 
-    /// Its eight packed fields.
+    /// Its six packed fields.
     pub(super) fn read(packed: &[u8]) -> Result<Self, StoreError> {
-        let [died, attempts, _replay, failure, ty, key, meta, data] = unpack(packed)?[..] else {
+        let [died, attempts, _replay, failure, meta, data] = unpack(packed)?[..] else {
             return Err(Self::DAMAGED);
         };
         let number = |bytes| -> Result<i64, StoreError> {
@@ -172,10 +173,8 @@ impl Letter {
             attempts: count(attempts)?,
             failure: serde_json::from_slice(failure).map_err(|_| Self::DAMAGED)?,
             fields: Fields {
-                ty: ty.to_vec(),
-                key: key.to_vec(),
                 meta: meta.to_vec(),
-                data: data.to_vec(),
+                data: Bytes::copy_from_slice(data),
             },
         })
     }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use coordinator_message::Timestamp;
 use futures_util::future::join_all;
 
+use super::append::{APART, LOG, TOGETHER};
 use super::error::StoreError;
 use super::keys;
 use super::link::{Lazy, Script};
-use super::publish::{APART, LOG, TOGETHER};
 use super::shard::Shard;
 use super::state::{ABREAST, Shared};
 use super::trouble::Trouble;

@@ -6,6 +6,8 @@ use ::redis::{Value, cmd, pipe};
 
 use coordinator_message::Timestamp;
 
+use bytes::Bytes;
+
 use super::codec::{Fields, Stored, unpack};
 use super::error::StoreError;
 use super::keys;
@@ -56,21 +58,17 @@ fn fields_of(value: Option<Value>) -> Result<Fields, StoreError> {
     });
     let mut next = || values.next().unwrap_or(Err(DAMAGED));
     Ok(Fields {
-        ty: next()?,
-        key: next()?,
         meta: next()?,
-        data: next()?,
+        data: next()?.into(),
     })
 }
 
-/// The four packed fields of a copy or of a delayed message.
+/// The two packed fields of a copy or of a delayed message.
 pub(super) fn unpacked(packed: &[u8]) -> Result<Fields, StoreError> {
     match unpack(packed)?[..] {
-        [ty, key, meta, data] => Ok(Fields {
-            ty: ty.to_vec(),
-            key: key.to_vec(),
+        [meta, data] => Ok(Fields {
             meta: meta.to_vec(),
-            data: data.to_vec(),
+            data: Bytes::copy_from_slice(data),
         }),
         _ => Err(StoreError::Damaged("a copy of a message is not readable")),
     }
@@ -94,7 +92,7 @@ pub(super) async fn fill(shared: &Shared, entries: &mut [Entry]) -> Result<(), S
             get
         });
     }
-    let found: Vec<Option<Vec<u8>>> = shared.look.read_all(&asked).await?;
+    let found: Vec<Option<Bytes>> = shared.look.read_all(&asked).await?;
     for (entry, data) in apart.into_iter().zip(found) {
         entry.dropped = data.is_none();
         entry.fields.data = data.unwrap_or_default();
@@ -116,9 +114,7 @@ impl Entry {
     pub(super) fn order(&self) -> (u64, String) {
         let shard = keys::shard_name(&self.shard.lane, self.shard.partition);
         if self.delayed {
-            // Version and id begin the metadata.
-            let id = self.fields.meta.get(1..17).unwrap_or_default();
-            return (self.position, format!("{shard}\0{}", hex(id)));
+            return (self.position, format!("{shard}\0{}", hex(self.fields.id())));
         }
         (self.position, shard)
     }

@@ -56,18 +56,20 @@ pub(super) async fn entries_of(
         let (id, fields) = pair.next().zip(pair.next()).ok_or_else(damaged)?;
         let id = std::str::from_utf8(bytes(&id)).ok();
         let position = id.and_then(keys::position).ok_or_else(damaged)?;
-        let fields = items(fields);
-        if fields.len() < 8 {
+        let Ok([_, meta, _, payload]) = <[Value; 4]>::try_from(items(fields)) else {
             return Err(damaged());
-        }
-        read.push((position, fields));
+        };
+        read.push((position, meta, payload));
     }
-    let elsewhere = bound_elsewhere(shared, handler, bound, &read).await?;
+    let types = read.iter().map(|(_, meta, _)| codec::start(bytes(meta)));
+    let types: Option<Vec<_>> = types.map(|start| Some(start?.ty)).collect();
+    let elsewhere = bound_elsewhere(shared, handler, bound, &types.ok_or_else(damaged)?).await?;
     let (mut found, mut others) = (Vec::with_capacity(read.len()), Vec::new());
-    for (position, mut fields) in read {
-        let payload = std::mem::replace(&mut fields[7], Value::Nil);
-        let ty = bytes(&fields[1]);
-        let start = bound.starts.get(ty).or_else(|| elsewhere.get(ty));
+    for (position, meta, payload) in read {
+        let meta = bytes(&meta);
+        let begin = codec::start(meta).ok_or_else(damaged)?;
+        let start = bound.starts.get(begin.ty);
+        let start = start.or_else(|| elsewhere.get(begin.ty));
         if start.is_none_or(|start| position <= *start) {
             others.push(keys::pid(position));
             continue;
@@ -81,7 +83,7 @@ pub(super) async fn entries_of(
                 data.unwrap_or_default()
             }
         };
-        let stored = codec::decode(ty, bytes(&fields[5]), data.into())?;
+        let stored = codec::decode(meta, data.into())?;
         found.push(Found {
             shard: bound.shard.index,
             position,
@@ -89,7 +91,7 @@ pub(super) async fn entries_of(
             attempt: 1,
             crashes: 0,
             replay: 0,
-            key: Digest::try_from(bytes(&fields[3])).ok(),
+            key: Digest::try_from(begin.key).ok(),
             first: true,
             incarnation: node.number,
         });
@@ -102,11 +104,11 @@ async fn bound_elsewhere(
     shared: &Shared,
     handler: &Handler,
     bound: &Bound,
-    read: &[(u64, Vec<Value>)],
+    types: &[&[u8]],
 ) -> Result<HashMap<Vec<u8>, u64>, StoreError> {
-    let unknown: BTreeSet<&[u8]> = read
+    let unknown: BTreeSet<&[u8]> = types
         .iter()
-        .map(|(_, fields)| bytes(&fields[1]))
+        .copied()
         .filter(|ty| !bound.starts.contains_key(*ty))
         .collect();
     if unknown.is_empty() {

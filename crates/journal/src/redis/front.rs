@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::append::Answer;
 use super::codec::Item;
 use super::error::StoreError;
-use super::publish::{self, Answer};
+use super::publish;
 use super::settle::{self, Line, Outcome};
 use super::shard::Shard;
 use super::state::Shared;

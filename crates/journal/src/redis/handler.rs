@@ -1,7 +1,7 @@
 //! One handler that is open on this node: what it is bound to, what it holds, and what waits to be handed out.
 //!
 //! The feeder (`feed.rs`) reads and deposits here; [`RedisDeliveries`](super::deliveries) takes. So a wait that is
-//! dropped loses nothing. No more is read than was asked for, and for a handler in a hurry the page after that.
+//! dropped loses nothing. No more is read than was asked for, and for a handler in a hurry the pages after that.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,6 +82,20 @@ pub(super) enum Plan {
         due: Vec<Bound>,
         news: Vec<Bound>,
     },
+}
+
+// === impl Feed ===
+
+impl Feed {
+    /// How many are to be read now. Of several pages only whole ones: else the next read is for the few that were taken
+    /// when it began, and what is taken meanwhile waits for the one after it.
+    fn wants(&self) -> usize {
+        let wants = self.wanted.saturating_sub(self.buffer.len());
+        if wants < PAGE && self.wanted > PAGE {
+            return 0;
+        }
+        wants
+    }
 }
 
 // === impl Handler ===
@@ -181,7 +195,7 @@ impl Handler {
     /// What the feeder is to do now.
     pub(super) fn plan(&self, now: Timestamp) -> Plan {
         let mut feed = self.feed();
-        let want = feed.wanted.saturating_sub(feed.buffer.len());
+        let want = feed.wants();
         let Some(view) = feed.view.clone().filter(|_| want > 0 && !self.is_paused()) else {
             return Plan::Idle { due: None };
         };
@@ -246,14 +260,9 @@ impl Handler {
             held.stage = Stage::Out;
             taken.push(self.delivery(place, held));
         }
-        feed.wanted = if taken.is_empty() {
-            max
-        } else if feed.pace.hurries(taken.len()) {
-            PAGE
-        } else {
-            0
-        };
-        if feed.wanted > feed.buffer.len() {
+        let asked = if taken.is_empty() { max } else { 0 };
+        feed.wanted = asked.max(feed.pace.ahead(taken.len()) * PAGE);
+        if feed.wants() > 0 {
             self.work.notify_one();
         }
         drop(feed);

@@ -20,7 +20,7 @@
 //! | `G:ticks` | HASH | schedule → time of its last tick, ms |
 //! | `G:o` | STREAM | outbox of ticks |
 //! | `G:news` | channel | a node, and the log that it appended to |
-//! | `T:s` | STREAM | the log: `t` type, `k` digest or empty, `m` metadata, `d` payload, always all four, in this order. An empty `d`: the payload is in `T:data`, or dropped |
+//! | `T:s` | STREAM | the log: `m` metadata, in which are id, type and digest of the ordering key (codec.rs), `d` payload, always both, in this order. An empty `d`: the payload is in `T:data`, or dropped |
 //! | group `h` on `T:s` | | one per handler; its consumers are incarnations of nodes. Pending there: a first attempt that runs |
 //! | `T:t` | HASH | type → bound handlers, each followed by `\n` |
 //! | `T:b` | HASH | `h\0type` → pid that this binding starts after |
@@ -33,12 +33,12 @@
 //! | `T:p:<h>` | ZSET, all scores 0 | `digest:pid`: parked behind an earlier message of their key; they have no row in `x` |
 //! | `T:y:<h>` | HASH | digest → pid of the head that holds the key; or `!`, a pid and a message id: what comes up to there dies with that message. Also `q` and a pid → the row that a parked delivery had |
 //! | `T:g:<h>` | HASH | pid → when it was discarded, or died with its key, before the group had read it: it is acked when it is read |
-//! | `T:e` | HASH | `h\|pid` → own copy (four packed fields, as in the log) of a replayed message that left the log |
-//! | `T:d`, `T:dz` | HASH, ZSET | dead letters: `h\|pid` → eight packed fields (died, attempts, replay, failure, t, k, m, d); died → `h\|pid`. In `T:d` also `#` and a message id → pid, of what is to be found longer than its day |
+//! | `T:e` | HASH | `h\|pid` → own copy (two packed fields, as in the log) of a replayed message that left the log |
+//! | `T:d`, `T:dz` | HASH, ZSET | dead letters: `h\|pid` → six packed fields (died, attempts, replay, failure, m, d); died → `h\|pid`. In `T:d` also `#` and a message id → pid, of what is to be found longer than its day |
 //! | `T:a`, `T:az` | HASH, ZSET | `h\|pid` → packed JSON texts of failed attempts; time of the last → `h\|pid` |
 //! | `T:r` | HASH | `h\|pid` → replay number |
 //! | `T:ch` | HASH | pid → ids (16 bytes each) that its handlers emitted |
-//! | `T:l`, `T:lh` | ZSET, HASH | delayed: due → message id; message id → four packed fields |
+//! | `T:l`, `T:lh` | ZSET, HASH | delayed: due → message id; message id → two packed fields |
 //! | `T:o` | STREAM | outbox, to other shards: the fields of the log, then `i` scope digest, `h` payload digest, both empty without a key |
 //! | `T:n:<node>` | STRING PX | heartbeat of one incarnation of a node, in real time |
 //!

@@ -32,18 +32,18 @@ local function unpacked(text)
   return out
 end
 
--- The four fields of a message: from the log, or from the copy that its delivery has. Nothing if its payload was
+-- Metadata and payload of a message: from the log, or from the copy that its delivery has. Nothing if its payload was
 -- dropped, and it has no copy.
 local function message(handler, pid)
   local found = call('XRANGE', S, pid, pid)
   if found[1] then
     local f = found[1][2]
-    local data = f[8]
+    local data = f[4]
     if data == '' then data = call('HGET', DATA, pid) end
-    if data then return { f[2], f[4], f[6], data } end
+    if data then return f[2], data end
   end
   local copy = call('HGET', E, handler .. '|' .. pid)
-  return copy and unpacked(copy)
+  if copy then return unpack(unpacked(copy)) end
 end
 
 local starts = {}
@@ -55,6 +55,12 @@ local function bound(handler, ty, pid)
     starts[ty] = start
   end
   return start and pid > start
+end
+
+-- Is it bound to the type of this message?
+local function takes(handler, m, pid)
+  local _, ty = key_and_type(m)
+  return bound(handler, ty, pid)
 end
 
 local function row(attempts, crashes, replay, due, state)
@@ -91,16 +97,16 @@ end
 -- To the dead letters with an own copy. False if it is there already, or if there is nothing to copy.
 local function bury(handler, pid, died, attempts, replay, failure)
   local name = handler .. '|' .. pid
-  local m = message(handler, pid)
+  local m, d = message(handler, pid)
   forget(handler, pid)
   if not m then
     settled = settled + 1
     return false
   end
   if call('HEXISTS', D, name) == 1 then return false end
-  call('HSET', D, name, packed({ died, attempts, replay, failure, m[1], m[2], m[3], m[4] }))
+  call('HSET', D, name, packed({ died, attempts, replay, failure, m, d }))
   -- Found by its id for as long as it is kept, however old its entry is.
-  call('HSET', D, '#' .. string.sub(m[3], 2, 17), pid)
+  call('HSET', D, '#' .. id_in(m), pid)
   call('ZADD', DZ, died, name)
   call('HINCRBY', C, 'd:' .. handler, 1)
   settled = settled + 1
@@ -164,10 +170,8 @@ local function free(key, pid, now)
 end
 
 -- A message id as text, from the metadata of its message.
-local function id_of(meta)
-  local hex = {}
-  for i = 2, 17 do hex[#hex + 1] = string.format('%02x', string.byte(meta, i)) end
-  local text = table.concat(hex)
+local function id_of(m)
+  local text = string.gsub(id_in(m), '.', function(byte) return string.format('%02x', string.byte(byte)) end)
   return table.concat({ string.sub(text, 1, 8), string.sub(text, 9, 12), string.sub(text, 13, 16),
     string.sub(text, 17, 20), string.sub(text, 21) }, '-')
 end
@@ -204,8 +208,9 @@ local function free_dead(handler, key, pid, id, now, blocked, gone)
   while looked < 10000 do
     local entries = call('XRANGE', S, from, '+', 'COUNT', 128)
     for _, entry in ipairs(entries) do
-      local f, unread = entry[2], pid_of(entry[1])
-      if f[4] == key and bound(handler, f[2], unread) and call('HSETNX', gone, unread, now) == 1 then
+      local unread = pid_of(entry[1])
+      local its_key, ty = key_and_type(entry[2][2])
+      if its_key == key and bound(handler, ty, unread) and call('HSETNX', gone, unread, now) == 1 then
         bury(handler, unread, now, '0', '0', why)
       end
     end

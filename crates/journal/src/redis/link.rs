@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use ::redis::{
-    Client, Cmd, ErrorKind, FromRedisValue, Pipeline, ServerErrorKind, ToRedisArgs, Value, cmd,
+    Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind, ToRedisArgs,
+    Value, cmd, pipe,
 };
 
 use super::error::StoreError;
@@ -98,6 +99,23 @@ impl Link {
         }
     }
 
+    /// Runs commands and after them a script, in one transaction. A command that fails does not keep the rest from being
+    /// done: the script has to see it. It is called as [`Script::whole`].
+    pub(super) async fn after<T: FromRedisValue>(
+        &self,
+        commands: impl Iterator<Item = Cmd>,
+        call: Call,
+    ) -> Result<T, StoreError> {
+        let mut all = pipe();
+        all.atomic().ignore_errors();
+        for command in commands {
+            all.add_command(command).ignore();
+        }
+        all.add_command(call.cmd);
+        let (answer,): (Result<T, RedisError>,) = all.query_async(&mut self.0.clone()).await?;
+        Ok(answer?)
+    }
+
     /// Runs a script; loads it first if the server does not have it (any more).
     pub(super) async fn call<T: FromRedisValue>(
         &self,
@@ -132,15 +150,27 @@ impl Script {
         } else {
             format!(" flags={flags}")
         };
-        let code = format!("#!lua{flags}\n{}", bodies.join("\n"));
+        let bodies = [&[MESSAGE], bodies].concat().join("\n");
+        let says = |line: &&str| !line.is_empty() && !line.starts_with("--");
+        let lines: Vec<&str> = bodies.lines().map(str::trim).filter(says).collect();
+        let code = format!("#!lua{flags}\n{}", lines.join("\n"));
         let hash = ::redis::Script::new(&code).get_hash().to_owned();
         Self { code, hash }
     }
 
-    /// Begins a call of it.
+    /// Begins a call of it by its name.
     pub(super) fn with(&self, keys: &[String]) -> Call {
-        let mut cmd = cmd("EVALSHA");
-        cmd.arg(&self.hash).arg(keys.len());
+        Self::call("EVALSHA", &self.hash, keys)
+    }
+
+    /// Begins a call with all its code, of which a server cannot say that it does not know it.
+    pub(super) fn whole(&self, keys: &[String]) -> Call {
+        Self::call("EVAL", &self.code, keys)
+    }
+
+    fn call(by: &str, what: &str, keys: &[String]) -> Call {
+        let mut cmd = cmd(by);
+        cmd.arg(what).arg(keys.len());
         for key in keys {
             cmd.arg(key);
         }
@@ -148,6 +178,8 @@ impl Script {
     }
 }
 
+/// How scripts read a message.
+const MESSAGE: &str = include_str!("message.lua");
 /// Functions that the scripts about deliveries share.
 pub(super) const LIB: &str = include_str!("lib.lua");
 

@@ -104,7 +104,7 @@ fn targets<'a>(
 ) -> Option<Vec<&'a str>> {
     let bound = |(_, handler): &(&String, &Registered)| {
         let mut types = handler.types.iter();
-        types.any(|ty| ty.as_str().as_bytes() == found.entry.fields.ty)
+        types.any(|ty| ty.as_str().as_bytes() == found.entry.fields.ty())
     };
     match name {
         Some(name) => {
@@ -136,11 +136,10 @@ async fn schedule(
         let (entry, fields) = (&one.found.entry, &one.found.entry.fields);
         call.arg(keys::pid(entry.position))
             .arg(one.due.unwrap_or_default().as_millis())
-            .arg(&fields.ty[..])
-            .arg(&fields.key[..]);
+            .arg(fields.ty())
+            .arg(fields.key());
         // What left the log is delivered from a copy.
-        let copy = (!one.found.logged)
-            .then(|| pack(&[&fields.ty, &fields.key, &fields.meta, &fields.data]));
+        let copy = (!one.found.logged).then(|| pack(&[&fields.meta, &fields.data]));
         call.arg(copy.unwrap_or_default());
     }
     let answers = shared.look.call(&REPLAY, &call).await?;
@@ -191,8 +190,8 @@ pub(super) async fn discard(shared: &Shared, batch: Vec<Discard>) -> Result<Vec<
             for one in some {
                 let entry = &one.found.entry;
                 call.arg(keys::pid(entry.position))
-                    .arg(&entry.fields.ty[..])
-                    .arg(&entry.fields.key[..]);
+                    .arg(entry.fields.ty())
+                    .arg(entry.fields.key());
             }
             let discarded: Vec<u64> = shared.look.call(&DISCARD, &call).await?;
             for (one, count) in some.iter().zip(discarded) {

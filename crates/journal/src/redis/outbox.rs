@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{Value, cmd};
+use bytes::Bytes;
 
+use super::append::{self, Answer};
 use super::codec::{Fields, Item};
 use super::error::StoreError;
 use super::link::{bytes, items};
-use super::publish::{self, Answer, Full};
+use super::publish::{self, Full};
 use super::shard::Shard;
 use super::state::Shared;
 use super::trouble::Trouble;
@@ -66,7 +68,7 @@ pub(super) async fn over_several(
     for (shard, indexes) in others {
         let chosen: Vec<Item> = indexes.iter().map(|index| all[*index].clone()).collect();
         // Decided already: an error here delays the messages, and nothing else.
-        let Ok(moved) = publish::append(shared, &shard, &[(&chosen, &[])], false).await else {
+        let Ok(moved) = append::append(shared, &shard, &[(&chosen, &[])], false).await else {
             continue;
         };
         for (index, answer) in indexes.into_iter().zip(moved) {
@@ -142,17 +144,14 @@ async fn move_page(shared: &Arc<Shared>, outbox: &str) -> Result<bool, StoreErro
         let mut pair = items(entry).into_iter();
         let (id, fields) = pair.next().zip(pair.next()).ok_or_else(damaged)?;
         let fields = items(fields);
-        if fields.len() < 12 {
+        if fields.len() < 8 {
             return Err(damaged());
         }
-        let field = |index: usize| bytes(&fields[index]).to_vec();
         let message = Fields {
-            ty: field(1),
-            key: field(3),
-            meta: field(5),
-            data: field(7),
+            meta: bytes(&fields[1]).to_vec(),
+            data: Bytes::copy_from_slice(bytes(&fields[3])),
         };
-        let item = Item::from_outbox(message, bytes(&fields[9]), bytes(&fields[11]), now)?;
+        let item = Item::from_outbox(message, bytes(&fields[5]), bytes(&fields[7]), now)?;
         let shard = publish::shard_of(shared, &item).await?;
         match targets
             .iter_mut()
@@ -164,7 +163,7 @@ async fn move_page(shared: &Arc<Shared>, outbox: &str) -> Result<bool, StoreErro
         ids.push(bytes(&id).to_vec());
     }
     for (shard, list) in &targets {
-        publish::append(shared, shard, &[(list, &[])], false).await?;
+        append::append(shared, shard, &[(list, &[])], false).await?;
     }
     if !ids.is_empty() {
         let mut delete = cmd("XDEL");

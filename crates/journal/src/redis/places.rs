@@ -94,8 +94,8 @@ async fn ask(
     }
     for entry in entries {
         call.arg(keys::pid(entry.position))
-            .arg(&entry.fields.ty[..])
-            .arg(&entry.fields.key[..]);
+            .arg(entry.fields.ty())
+            .arg(entry.fields.key());
     }
     let answer: Value = shared.look.read_by(&PLACES, &call).await?;
     items(answer)

@@ -6,13 +6,14 @@ local due = call('ZRANGEBYSCORE', KEYS[4], '-inf', ARGV[1], 'LIMIT', 0, 128)
 for _, id in ipairs(due) do
   local body, f, at = call('HGET', KEYS[5], id), {}, 1
   if body then
-    for i = 1, 4 do
+    for i = 1, 2 do
       local length = struct.unpack('>I4', body, at)
       f[i] = string.sub(body, at + 4, at + 3 + length)
       at = at + 4 + length
     end
-    call('HSET', KEYS[6], id, append(KEYS[1], ARGV[1], f[1], f[2], f[3], f[4]))
-    count(KEYS[3], f[1])
+    call('HSET', KEYS[6], id, append(KEYS[1], ARGV[1], f[1], f[2]))
+    local _, ty = key_and_type(f[1])
+    count(KEYS[3], ty, 1)
     call('HDEL', KEYS[5], id)
   end
   call('ZREM', KEYS[4], id)

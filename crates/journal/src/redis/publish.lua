@@ -1,24 +1,27 @@
--- Accepts groups of messages; each group is stored whole or not at all.
+-- Accepts groups of messages; each group is stored whole or not at all. With log.lua.
 -- KEYS 1 log, 2 counters, 3 types, 4 delayed, 5 delayed bodies, 6 outbox,
 --      then the hashes of ids, latest day first, as many as one of these may be in, then those of idempotency keys.
 -- ARGV 1 now, 2 keys used at or before this time are forgotten, 3 most unsettled of one handler, 4 most bytes of this
---      shard (both -1 without bound), 5 hashes of idempotency keys, 6 groups, 7 what handlers have unsettled elsewhere: handler, tab, count
---      (-1 if no node has it in its wiring: it fills no backlog), newline, 8 hashes of ids, 9 who tells
---      other nodes and where (see `tell`); then for each group how many messages and how many for the
---      outbox;
---      then for each message: id, t, k, m, d, and one after the other scope and payload digest if it has an idempotency
---      key (16 bytes each), and when it is due if that is later;
---      then for each one for the outbox: t, k, m, d, scope, payload digest.
--- Answers 1 if something is in the log or delayed now, 2 if besides nobody else was there to be told, the bytes of this shard, then for each message: `A`, `D` + id, `C` + id,
---      or `F` + handler or nothing + newline + the figure that is too large.
+--      shard (both -1 without bound), 5 hashes of idempotency keys, 6 groups, 7 what handlers have unsettled elsewhere:
+--      handler, tab, count (-1 if no node has it in its wiring: it fills no backlog), newline, 8 hashes of ids, 9 who
+--      tells other nodes and where (see `tell`), 10 messages, 11 those for the outbox, 12 the types of the messages:
+--      type, tab, how many one after the other, newline, 13 their ids, 16 bytes each, 14 their sizes (see `size` in
+--      log.lua), 4 bytes each;
+--      then for each group how many messages and how many for the outbox;
+--      then for each message: m, d; nothing if they were appended ahead;
+--      then for each one for the outbox: m, d, scope, payload digest;
+--      then for each message that has more to it: its number, and one after the other scope and payload digest if it has
+--      an idempotency key (16 bytes each), and when it is due if that is later.
+-- Answers 1 if something is in the log or delayed now, 2 if besides nobody else was there to be told, -1 if nothing could
+--      be appended ahead and nothing was done; the bytes of this shard; 1 while no bound is half reached; then a number and an answer for what was not accepted: `D` + id, `C` + id, or `F` + handler or
+--      nothing + newline + the figure that is too large. Numbers count messages, and groups without any.
 local LOG, COUNTERS, TYPES, DELAYED, BODIES, OUTBOX = unpack(KEYS, 1, 6)
 local now, expired = ARGV[1], tonumber(ARGV[2])
 local most, most_bytes, scope_days, groups = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local id_days = tonumber(ARGV[8])
-local first_item = 10 + 2 * groups
-local items = 0
-for g = 1, groups do items = items + tonumber(ARGV[8 + 2 * g]) end
-local first_out = first_item + 6 * items
+local items, outs = tonumber(ARGV[10]), tonumber(ARGV[11])
+local first_item = 15 + 2 * groups
+local first_out = first_item + (AHEAD and 0 or 2 * items)
 
 -- Looks all of `wanted` up in so many hashes from KEYS[first] on.
 local function look(first, days, wanted, found)
@@ -35,36 +38,63 @@ local function look(first, days, wanted, found)
   return found
 end
 
-local ids, scopes, count_scopes = {}, {}, 0
-for i = 1, items do
-  local at = first_item + 6 * (i - 1)
-  ids[i] = ARGV[at]
-  local extra = ARGV[at + 5]
-  if #extra >= 32 then
-    count_scopes = count_scopes + 1
-    scopes[count_scopes] = string.sub(extra, 1, 16)
+-- AHEAD: the messages were appended before this, in the same transaction, since their payloads are much to carry through a
+-- script. Their places are the last ones; those that are not accepted are taken out again, which nobody sees.
+local ahead
+if AHEAD then
+  local last_ms, last_seq = last_id(LOG)
+  if last_ms ~= now then return { -1, '', 0 } end
+  ahead = tonumber(last_seq) - items
+  if ahead + items > MOST_SEQ then
+    for i = 1, items do call('XDEL', LOG, string.format('%s-%.0f', now, ahead + i)) end
+    return { -1, '', 0 }
   end
+end
+
+-- What more there is to a message, by its number.
+local extras = {}
+for at = first_out + 4 * outs, #ARGV, 2 do extras[tonumber(ARGV[at])] = ARGV[at + 1] end
+
+-- Scope of its idempotency key and payload digest; nothing if it has none.
+local function scope_of(i)
+  local extra = extras[i]
+  if extra and #extra >= 32 then return string.sub(extra, 1, 16), string.sub(extra, 17, 32) end
+end
+
+-- When it is due, if not now.
+local function due_of(i)
+  local extra = extras[i]
+  if extra and #extra ~= 32 then return string.sub(extra, #extra > 32 and 33 or 1) end
+end
+
+local ids, types, scopes = {}, {}, {}
+for ty, run in string.gmatch(ARGV[12], '([^\t]+)\t(%d+)\n') do
+  for i = #types + 1, #types + run do types[i] = ty end
+end
+for i = 1, items do
+  ids[i] = string.sub(ARGV[13], 16 * i - 15, 16 * i)
+  local scope = scope_of(i)
+  if scope then scopes[#scopes + 1] = scope end
 end
 local known = look(7, id_days, ids, {})
 local taken = {}
-if count_scopes > 0 then
-  for scope, value in pairs(look(7 + id_days, scope_days, scopes, {})) do
-    if tonumber(string.sub(value, 1, 13)) > expired then taken[scope] = value end
-  end
+for scope, value in pairs(look(7 + id_days, scope_days, scopes, {})) do
+  if tonumber(string.sub(value, 1, 13)) > expired then taken[scope] = value end
 end
 
 local unsettled = {}
 local bytes = tonumber(call('HGET', COUNTERS, 'bytes') or '0')
-local answers, told = { 0, '' }, 2
+-- How many messages, and how many messages and groups without any, were looked at.
+local number, answer, answers = 0, 0, { 0, '', 1 }
 local new_ids, count_ids, new_scopes, changed, bytes_before = {}, 0, {}, 0, bytes
--- Of the group that is looked at: where its new messages stand, and what they add to handlers. Kept between groups,
--- since most of them have one message.
-local accepted, more = {}, {}
+-- Of the group that is looked at: its new messages, how many of each type go into the log, and what they add to handlers.
+-- Kept between groups, since most of them have one message.
+local accepted, of_type, more = {}, {}, {}
+local padded_now = string.rep('0', 13 - #now) .. now
 
--- When a message is due, from its last argument, if not now.
-local function due_at(extra)
-  if extra == '' or #extra == 32 then return nil end
-  return string.sub(extra, #extra > 32 and 33 or 1)
+local function tell_about(which, what)
+  answers[#answers + 1] = which
+  answers[#answers + 1] = what
 end
 
 local elsewhere
@@ -82,13 +112,15 @@ local function full(new)
   if most_bytes >= 0 and new > 0 and bytes >= most_bytes then
     return 'F\n' .. string.format('%.0f', bytes)
   end
+  for ty in pairs(of_type) do of_type[ty] = 0 end
+  for i = 1, new do
+    local ty = types[accepted[i]]
+    if not due_of(accepted[i]) then of_type[ty] = (of_type[ty] or 0) + 1 end
+  end
   if most < 0 then return nil end
   for handler in pairs(more) do more[handler] = 0 end
-  for i = 1, new do
-    local at = accepted[i]
-    if not due_at(ARGV[at + 5]) then
-      for _, handler in ipairs(handlers(TYPES, ARGV[at + 1])) do more[handler] = (more[handler] or 0) + 1 end
-    end
+  for ty, count in pairs(of_type) do
+    for _, handler in ipairs(handlers(TYPES, ty)) do more[handler] = (more[handler] or 0) + count end
   end
   for handler, count in pairs(more) do
     local theirs = others(handler)
@@ -96,85 +128,90 @@ local function full(new)
       unsettled[handler] = tonumber(call('HGET', COUNTERS, 'u:' .. handler) or '0') + theirs
     end
     local all = unsettled[handler] + (more_unsettled[handler] or 0)
+    if all + count > most / 2 then answers[3] = 0 end
     if count > 0 and theirs >= 0 and all + count > most then return 'F' .. handler .. '\n' .. string.format('%.0f', all) end
   end
   return nil
 end
 
-local function store(at)
-  local id, t, k, m, d = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local due, pid = due_at(ARGV[at + 5]), ''
-  if not due then
-    pid = append(LOG, now, t, k, m, d)
-    count(TYPES, t)
+-- What was appended ahead, and stays.
+local kept = {}
+local function store(i)
+  local id, pid, due = ids[i], '', due_of(i)
+  local m, d = ARGV[first_item + 2 * i - 2], ARGV[first_item + 2 * i - 1]
+  if AHEAD then
+    pid = string.format('%s-%07d', padded_now, ahead + i)
+    kept[i], ms = true, now
+  elseif not due then
+    pid = append(LOG, now, m, d)
   else
-    local out = {}
-    for i, field in ipairs({ t, k, m, d }) do out[i] = struct.pack('>I4', #field) .. field end
     call('ZADD', DELAYED, due, id)
-    call('HSET', BODIES, id, table.concat(out))
+    call('HSET', BODIES, id, struct.pack('>I4', #m) .. m .. struct.pack('>I4', #d) .. d)
   end
   new_ids[count_ids + 1], new_ids[count_ids + 2] = id, pid
   count_ids = count_ids + 2
   changed = 1
+  bytes = bytes + struct.unpack('>I4', ARGV[14], 4 * i - 3)
+  local scope = scope_of(i)
+  if scope then
+    new_scopes[#new_scopes + 1] = scope
+    new_scopes[#new_scopes + 1] = taken[scope]
+  end
 end
 
-local padded_now = string.rep('0', 13 - #now) .. now
-local item, out = 0, 0
-for g = 1, groups do
-  local count_items, count_outs = tonumber(ARGV[8 + 2 * g]), tonumber(ARGV[9 + 2 * g])
-  local new, added, before_group = 0, 0, told
-  for i = 0, count_items - 1 do
-    local at = first_item + 6 * (item + i)
-    local id, extra = ARGV[at], ARGV[at + 5]
-    local scope = #extra >= 32 and string.sub(extra, 1, 16)
-    local before = scope and taken[scope]
-    told = told + 1
-    if before then
-      local same = string.sub(before, 30) == string.sub(extra, 17, 32)
-      answers[told] = (same and 'D' or 'C') .. string.sub(before, 14, 29)
-    elseif known[id] then
-      answers[told] = 'D' .. id
-    else
-      answers[told] = 'A'
-      known[id] = ''
-      if scope then taken[scope] = padded_now .. id .. string.sub(extra, 17, 32) end
-      new = new + 1
-      accepted[new] = at
-      added = added + size(ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
-    end
+-- Whether a message is new; what is not is answered.
+local function is_new(i, which)
+  local id, scope, payload = ids[i], scope_of(i)
+  local before = scope and taken[scope]
+  if before then
+    local same = string.sub(before, 30) == payload
+    tell_about(which, (same and 'D' or 'C') .. string.sub(before, 14, 29))
+  elseif known[id] then
+    tell_about(which, 'D' .. id)
+  else
+    known[id] = ''
+    if scope then taken[scope] = padded_now .. id .. payload end
+    return true
   end
-  if count_items == 0 then
-    told = told + 1
-    answers[told] = 'A'
+end
+
+local out = first_out
+for g = 1, groups do
+  local count_items, count_outs = tonumber(ARGV[13 + 2 * g]), tonumber(ARGV[14 + 2 * g])
+  local count_answers, told = math.max(count_items, 1), #answers
+  local new = 0
+  for i = 1, count_items do
+    if is_new(number + i, answer + i) then
+      new = new + 1
+      accepted[new] = number + i
+    end
   end
   local refused = full(new)
   if refused then
     for i = 1, new do
-      local at = accepted[i]
-      known[ARGV[at]] = nil
-      if #ARGV[at + 5] >= 32 then taken[string.sub(ARGV[at + 5], 1, 16)] = nil end
+      local scope = scope_of(accepted[i])
+      known[ids[accepted[i]]] = nil
+      if scope then taken[scope] = nil end
     end
-    for i = before_group + 1, told do answers[i] = refused end
+    for i = #answers, told + 1, -1 do answers[i] = nil end
+    for i = 1, count_answers do tell_about(answer + i, refused) end
   else
-    for i = 1, new do
-      local at = accepted[i]
-      store(at)
-      if #ARGV[at + 5] >= 32 then
-        local scope = string.sub(ARGV[at + 5], 1, 16)
-        new_scopes[#new_scopes + 1] = scope
-        new_scopes[#new_scopes + 1] = taken[scope]
-      end
-    end
-    bytes = bytes + added
+    for i = 1, new do store(accepted[i]) end
+    for ty, new_of_type in pairs(of_type) do count(TYPES, ty, new_of_type) end
     for i = 0, count_outs - 1 do
-      local at = first_out + 6 * (out + i)
-      call('XADD', OUTBOX, '*', 't', ARGV[at], 'k', ARGV[at + 1], 'm', ARGV[at + 2], 'd', ARGV[at + 3],
-        'i', ARGV[at + 4], 'h', ARGV[at + 5])
+      local at = out + 4 * i
+      call('XADD', OUTBOX, '*', 'm', ARGV[at], 'd', ARGV[at + 1], 'i', ARGV[at + 2], 'h', ARGV[at + 3])
     end
   end
-  item, out = item + count_items, out + count_outs
+  out = out + 4 * count_outs
+  number, answer = number + count_items, answer + count_answers
 end
 
+if AHEAD then
+  for i = 1, items do
+    if not kept[i] then call('XDEL', LOG, string.format('%s-%.0f', now, ahead + i)) end
+  end
+end
 local function write(key, pairs_of)
   for at = 1, #pairs_of, 128 do call('HSET', key, unpack(pairs_of, at, math.min(at + 127, #pairs_of))) end
 end
@@ -185,4 +222,5 @@ if bytes ~= bytes_before then call('HINCRBY', COUNTERS, 'bytes', bytes - bytes_b
 if ms and tell(LOG, ARGV[9]) then changed = 2 end
 answers[1] = changed
 answers[2] = string.format('%.0f', bytes)
+if most_bytes >= 0 and bytes > most_bytes / 2 then answers[3] = 0 end
 return answers

@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use ::redis::{Value, pipe};
+use bytes::Bytes;
 use coordinator_message::Timestamp;
 
 use super::codec::Fields;
@@ -63,17 +64,14 @@ fn leased(one: Value, shard: u32, incarnation: u64) -> Result<Found, StoreError>
         number(1),
         number(2),
         number(3),
-        parts.get(4..8),
+        parts.get(4..6),
     ) else {
         let what = "a delivery that waits is not readable";
         return Err(StoreError::Damaged(what));
     };
-    let field = |index: usize| bytes(&fields[index]).to_vec();
     let fields = Fields {
-        ty: field(0),
-        key: field(1),
-        meta: field(2),
-        data: field(3),
+        meta: bytes(&fields[0]).to_vec(),
+        data: Bytes::copy_from_slice(bytes(&fields[1])),
     };
     Ok(Found {
         shard,
@@ -82,7 +80,7 @@ fn leased(one: Value, shard: u32, incarnation: u64) -> Result<Found, StoreError>
         attempt: attempts + 1,
         crashes,
         replay,
-        key: Digest::try_from(&*fields.key).ok(),
+        key: Digest::try_from(fields.key()).ok(),
         first: false,
         incarnation,
     })

@@ -35,12 +35,13 @@ for _, pid in ipairs(begun) do
   local m = message(handler, pid)
   local attempts, crashes, replay, due, state
   if rows[pid] then attempts, crashes, replay, due, state = read_row(rows[pid]) end
-  if m and m[2] ~= '' and (not replay or replay == '0') then
-    local head = call('HGET', Y, m[2])
+  local key = m and key_and_type(m) or ''
+  if key ~= '' and (not replay or replay == '0') then
+    local head = call('HGET', Y, key)
     if not head or string.sub(head, 1, 1) == '!' then
-      call('HSET', Y, m[2], pid)
+      call('HSET', Y, key, pid)
     elseif head ~= pid and state == 'w' then
-      park(m[2], pid, rows[pid])
+      park(key, pid, rows[pid])
       moved = moved + 1
     end
   end

@@ -6,11 +6,11 @@ use std::time::Duration;
 use ::redis::cmd;
 use coordinator_message::Timestamp;
 
+use super::append::fields;
 use super::codec::Item;
 use super::error::StoreError;
 use super::link::{Lazy, Script};
 use super::outbox;
-use super::publish::fields;
 use super::state::Shared;
 use crate::Tick;
 

@@ -2,7 +2,7 @@
 -- ARGV 1 handler, 2 node, 3 now, 4 failure of what dies with its key, with `@` for the message that was given up, 5 how many; then for each: pid, 1 if it is a
 --      first attempt that is pending in the group, key digest or '', verdict (a ack, r retry, l release, d dead,
 --      k dead with its key, p parked), due, attempts made, crashes, replay, failure, record of the attempt or '',
---      ids of the emits, how many emits; then for each emit: t, k, m, d, scope, payload digest.
+--      ids of the emits, how many emits; then for each emit: m, d, scope, payload digest.
 -- Answers 0 if this node is not alive: then it holds nothing and nothing was changed. Else 1, and how many keys were
 --      freed. What is not held any more was settled by an earlier call whose answer was lost.
 if call('EXISTS', BEAT) == 0 then return { 0, 0 } end
@@ -28,9 +28,8 @@ for _ = 1, tonumber(ARGV[5]) do
       settled = settled + 1
       free(key, pid, now)
       for i = 0, emits - 1 do
-        local e = at + 6 * i
-        call('XADD', O, '*', 't', ARGV[e], 'k', ARGV[e + 1], 'm', ARGV[e + 2], 'd', ARGV[e + 3],
-          'i', ARGV[e + 4], 'h', ARGV[e + 5])
+        local e = at + 4 * i
+        call('XADD', O, '*', 'm', ARGV[e], 'd', ARGV[e + 1], 'i', ARGV[e + 2], 'h', ARGV[e + 3])
       end
       if children ~= '' then call('HSET', CH, pid, (call('HGET', CH, pid) or '') .. children) end
     elseif verdict == 'r' or verdict == 'l' then
@@ -40,13 +39,13 @@ for _ = 1, tonumber(ARGV[5]) do
     elseif verdict == 'k' then
       local m = message(handler, pid)
       bury(handler, pid, now, attempts, replay, failure)
-      free_dead(handler, key, pid, m and id_of(m[3]) or '', now, blocked, KEYS[19])
+      free_dead(handler, key, pid, m and id_of(m) or '', now, blocked, KEYS[19])
     else
       bury(handler, pid, now, attempts, replay, failure)
       free(key, pid, now)
     end
   end
-  at = at + 6 * emits
+  at = at + 4 * emits
 end
 finish(handler)
 return { 1, freed }

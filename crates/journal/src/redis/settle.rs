@@ -5,13 +5,13 @@ use std::sync::{Arc, LazyLock};
 use coordinator_message::Timestamp;
 use tokio::sync::oneshot;
 
+use super::append::fields;
 use super::codec::Item;
 use super::error::StoreError;
 use super::front::{self, Batch};
 use super::handler::Handler;
 use super::held::{Claim, Held};
 use super::link::{LIB, Lazy, Script};
-use super::publish::fields;
 use super::shard::Shard;
 use super::state::Shared;
 use super::{keys, life};

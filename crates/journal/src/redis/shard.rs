@@ -1,5 +1,6 @@
 //! One shard, as this node knows it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use coordinator_message::Timestamp;
@@ -21,6 +22,8 @@ pub(super) struct Shard {
     publishes: OnceLock<mpsc::Sender<Group>>,
     /// When the next delayed message is due, as far as this node knows.
     delayed: Mutex<Option<Timestamp>>,
+    /// Was no bound half reached when something was written last?
+    room: AtomicBool,
     base: String,
 }
 
@@ -50,6 +53,7 @@ impl Shard {
             }),
             publishes: OnceLock::new(),
             delayed: Mutex::default(),
+            room: AtomicBool::new(false),
             base: node.to_owned(),
         }
     }
@@ -87,6 +91,16 @@ impl Shard {
     pub(super) fn publishes(self: &Arc<Self>, shared: &Arc<Shared>) -> &mpsc::Sender<Group> {
         self.publishes
             .get_or_init(|| front::publishes(shared, self))
+    }
+
+    /// Are the bounds far away, as far as this node knows?
+    pub(super) fn has_room(&self) -> bool {
+        self.room.load(Ordering::Relaxed)
+    }
+
+    /// What a write found.
+    pub(super) fn found_room(&self, room: bool) {
+        self.room.store(room, Ordering::Relaxed);
     }
 
     /// When the next delayed message is due.

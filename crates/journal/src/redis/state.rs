@@ -30,6 +30,7 @@ pub(super) struct Shared {
     /// When the journal was opened.
     pub(super) opened: Timestamp,
     pub(super) limits: Limits,
+    pub(super) much: usize,
     pub(super) durability: Durability,
     /// See [`super::RedisOptions::asserted`].
     pub(super) asserted: bool,
@@ -91,6 +92,8 @@ struct Table {
 pub(super) struct Parts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
+    /// See [`crate::redis::RedisOptions::much`].
+    pub(super) much: usize,
     pub(super) durability: Durability,
     pub(super) asserted: bool,
     pub(super) prefix: String,
@@ -117,6 +120,7 @@ impl Shared {
             opened: parts.clock.now(),
             clock: parts.clock,
             limits: parts.limits,
+            much: parts.much,
             durability: parts.durability,
             asserted: parts.asserted,
             prefix: parts.prefix,

@@ -213,7 +213,7 @@ async fn first_unread(
             .arg(ROUND);
         let entries = entries::read(shard, shared.look.read(&range).await?)?;
         let concerned = entries.iter().find(|entry| {
-            let ty = String::from_utf8_lossy(&entry.fields.ty);
+            let ty = String::from_utf8_lossy(entry.fields.ty());
             let since = bindings.get(&format!("{name}\0{ty}"));
             since.is_some_and(|since| *since < keys::pid(entry.position))
         });

@@ -12,7 +12,7 @@ for at = 4, #ARGV do
     moved = moved + 1
   elseif call('XACK', S, handler, pid) == 1 then
     local m = message(handler, pid)
-    if call('HDEL', KEYS[19], pid) == 0 and m and bound(handler, m[1], pid) then
+    if call('HDEL', KEYS[19], pid) == 0 and m and takes(handler, m, pid) then
       wait(pid, 0, 0, 0, now)
       moved = moved + 1
     end

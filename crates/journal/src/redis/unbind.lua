@@ -8,9 +8,11 @@ local name = handler .. '\0' .. ty
 
 local function give_up(pid, attempts, replay)
   local m = message(handler, pid)
-  if not m or m[1] ~= ty then return false end
+  if not m then return false end
+  local key, its_type = key_and_type(m)
+  if its_type ~= ty then return false end
   bury(handler, pid, now, attempts, replay, failure)
-  free(m[2], pid, now)
+  free(key, pid, now)
   return true
 end
 
@@ -47,7 +49,8 @@ end
 local entries = delivered and call('XRANGE', S, from == '' and '(' .. delivered or from, '+', 'COUNT', 128) or {}
 for _, entry in ipairs(entries) do
   local pid = pid_of(entry[1])
-  if entry[2][2] == ty and pid > start then bury(handler, pid, now, '0', '0', failure) end
+  local _, its_type = key_and_type(entry[2][2])
+  if its_type == ty and pid > start then bury(handler, pid, now, '0', '0', failure) end
 end
 finish(handler)
 if #entries == 128 then return { 'log', '(' .. entries[128][1] } end

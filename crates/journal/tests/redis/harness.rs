@@ -26,6 +26,7 @@ pub(crate) struct RedisHarness {
     clock: Arc<ManualClock>,
     name: String,
     partitions: u32,
+    much: usize,
 }
 
 impl Shared {
@@ -53,6 +54,13 @@ impl RedisHarness {
         Self::on(CLUSTER.get(true), 4)
     }
 
+    /// On the plain server, with every batch appended before it is judged, as large ones are.
+    pub(crate) fn ahead() -> Self {
+        let mut harness = Self::plain();
+        harness.much = 0;
+        harness
+    }
+
     /// On a server of its own, or on one that other harnesses use.
     pub(crate) fn on(server: Arc<Server>, partitions: u32) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -65,6 +73,7 @@ impl RedisHarness {
             clock: Arc::new(ManualClock::new(Timestamp::now())),
             name,
             partitions,
+            much: RedisOptions::MUCH,
         }
     }
 
@@ -79,6 +88,7 @@ impl RedisHarness {
             clock: self.clock.clone(),
             // Nodes of a test end by the test's hand, not by time.
             node_timeout: Duration::from_secs(60),
+            much: self.much,
         }
     }
 
@@ -135,6 +145,7 @@ impl Harness for RedisHarness {
     async fn another(&self) -> Box<dyn Harness> {
         let mut another = Self::on(self.server.clone(), self.partitions);
         another.clock = self.clock.clone();
+        another.much = self.much;
         Box::new(another)
     }
 

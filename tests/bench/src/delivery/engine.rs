@@ -64,6 +64,7 @@ impl Engine {
             limits: limits(),
             clock: Arc::new(SystemClock),
             node_timeout: Duration::from_secs(15),
+            much: RedisOptions::MUCH,
         };
         let journal = RedisJournal::open(options).await?;
         Ok(Self {

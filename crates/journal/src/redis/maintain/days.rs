@@ -53,7 +53,7 @@ async fn keep(round: &Round<'_>, shard: &Arc<Shard>, first_kept: i64) -> Result<
         let mut set = cmd("HSET");
         set.arg(shard.keys.dead());
         for entry in &entries {
-            let id = entry.fields.meta.get(1..17).unwrap_or_default();
+            let id = entry.fields.id();
             set.arg([b"#", id].concat()).arg(keys::pid(entry.position));
         }
         match entries.last() {

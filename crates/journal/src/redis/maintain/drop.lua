@@ -8,8 +8,9 @@ for i = 1, #found[2], 2 do
   local entry = redis.call('XRANGE', log, pid, pid)[1]
   local settled = not entry
   if entry then
-    local bound = redis.call('HGET', types, entry[2][2])
-    settled = bound and bound ~= '' and not unread(pid) and not held(pid, entry[2][4])
+    local key, ty = key_and_type(entry[2][2])
+    local bound = redis.call('HGET', types, ty)
+    settled = bound and bound ~= '' and not unread(pid) and not held(pid, key)
   end
   if settled then
     freed = freed + #found[2][i + 1]

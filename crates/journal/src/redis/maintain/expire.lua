@@ -7,7 +7,7 @@ if not upto then return 0 end
 local entries = call('XRANGE', S, '(' .. last, ARGV[4], 'COUNT', ARGV[5])
 for _, entry in ipairs(entries) do
   local pid = pid_of(entry[1])
-  if bound(handler, entry[2][2], pid) and call('HDEL', GONE, pid) == 0 then
+  if takes(handler, entry[2][2], pid) and call('HDEL', GONE, pid) == 0 then
     bury(handler, pid, now, '0', '0', failure)
   end
 end

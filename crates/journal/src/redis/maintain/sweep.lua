@@ -12,11 +12,12 @@ for _, entry in ipairs(found) do
     stopped = true
     break
   end
-  if not held(pid, fields[4]) then
-    local apart = fields[8] == '' and redis.call('HSTRLEN', payloads, pid) or 0
-    freed = freed + #fields[2] + #fields[4] + #fields[6] + #fields[8] + 64 + apart
+  local key, ty = key_and_type(fields[2])
+  if not held(pid, key) then
+    local apart = fields[4] == '' and redis.call('HSTRLEN', payloads, pid) or 0
+    freed = freed + #fields[2] + #fields[4] + 64 + apart
     redis.call('XDEL', log, id)
-    redis.call('HINCRBY', counters, 'n:' .. fields[2], -1)
+    redis.call('HINCRBY', counters, 'n:' .. ty, -1)
     redis.call('HDEL', payloads, pid)
     redis.call('HDEL', children, pid)
     for _, reader in ipairs(readers) do

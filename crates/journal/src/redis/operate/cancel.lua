@@ -5,5 +5,5 @@ local body = redis.call('HGET', KEYS[3], ARGV[1])
 if not body then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('HDEL', KEYS[3], ARGV[1])
-redis.call('HINCRBY', KEYS[1], 'bytes', -(#body - 16 + 64))
+redis.call('HINCRBY', KEYS[1], 'bytes', -(#body - 8 + 64))
 return 1

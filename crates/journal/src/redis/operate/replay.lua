@@ -24,7 +24,7 @@ local function replay(pid, due, ty, key, copy)
   if not m then
     if letter then
       local f = unpacked(letter)
-      copy = packed({ f[5], f[6], f[7], f[8] })
+      copy = packed({ f[5], f[6] })
     end
     if copy == '' then return -1 end
     call('HSET', E, name, copy)

@@ -30,7 +30,7 @@ else
     if string.sub(page[2][i + 1], 1, 1) ~= 'o' then
       local m = message(handler, pid)
       forget(handler, pid)
-      if m then free(m[2], pid, now) end
+      if m then free(key_and_type(m), pid, now) end
       settled = settled + 1
     end
   end

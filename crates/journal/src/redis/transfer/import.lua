@@ -1,13 +1,14 @@
 -- Takes one record of another journal in. With log.lua.
 -- KEYS 1 log, 2 counters, 3 types, 4 ids of today, 5 bindings, 6 attempts, 7 their times, 8 replays, 9 dead letters,
 --      10 their times, 11 delayed, 12 delayed bodies; then for each bound handler: rows, due, parked, heads.
--- ARGV 1 now, 2 when it was accepted, 3 what it is (m waits, l delayed, d dead letter), 4 id, 5 t, 6 k, 7 m, 8 d,
---      9 when it is to be delivered, or died, 10 how many handlers; then for each: name, what it is there ('' settled,
+-- ARGV 1 now, 2 when it was accepted, 3 what it is (m waits, l delayed, d dead letter), 4 id, 5 m, 6 d,
+--      7 when it is to be delivered, or died, 8 how many handlers; then for each: name, what it is there ('' settled,
 --      w waits, p given up and holding its key, d dead), due, attempts, crashes, replay, packed attempts, failure.
 -- Answers 1; 0 if it is there already; -1 if some handler has something unread here.
 local LOG, COUNTERS, TYPES, IDS, BINDINGS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local now, accepted, what, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local t, k, m, d = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local m, d = ARGV[5], ARGV[6]
+local k, t = key_and_type(m)
 
 local function packed(fields)
   local out = {}
@@ -18,15 +19,15 @@ end
 local known = call('HGET', IDS, id)
 if what ~= 'd' and known then return 0 end
 if what == 'l' then
-  call('ZADD', KEYS[11], ARGV[9], id)
-  call('HSET', KEYS[12], id, packed({ t, k, m, d }))
+  call('ZADD', KEYS[11], ARGV[7], id)
+  call('HSET', KEYS[12], id, packed({ m, d }))
   call('HSET', IDS, id, '')
-  call('HINCRBY', COUNTERS, 'bytes', size(t, k, m, d))
+  call('HINCRBY', COUNTERS, 'bytes', size(m, d))
   return 1
 end
-local count_handlers = tonumber(ARGV[10])
+local count_handlers = tonumber(ARGV[8])
 local function of(h)
-  local at = 11 + 8 * (h - 1)
+  local at = 9 + 8 * (h - 1)
   return ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
 end
 if what == 'd' and call('HEXISTS', IDS, of(1) .. '\0' .. id) == 1 then return 0 end
@@ -64,7 +65,7 @@ end
 
 local pid = known and known ~= '' and known
 if not pid then
-  pid = append(LOG, accepted, t, k, m, d)
+  pid = append(LOG, accepted, m, d)
   local after = groups()
   for name in pairs(found) do call('XGROUP', 'SETID', LOG, name, after) end
   call('HSET', IDS, id, pid)
@@ -74,7 +75,7 @@ if not pid then
     call('HDEL', string.sub(LOG, 1, -2) .. 'data', pid)
   else
     call('HINCRBY', COUNTERS, 'n:' .. t, 1)
-    call('HINCRBY', COUNTERS, 'bytes', size(t, k, m, d))
+    call('HINCRBY', COUNTERS, 'bytes', size(m, d))
   end
 end
 
@@ -98,8 +99,8 @@ for h = 1, count_handlers do
     call('HINCRBY', COUNTERS, 'u:' .. name, 1)
     wait(h, due, attempts, crashes, replay)
   elseif state == 'd' then
-    call('HSET', KEYS[9], own, packed({ ARGV[9], attempts, replay, failure, t, k, m, d }), '#' .. id, pid)
-    call('ZADD', KEYS[10], ARGV[9], own)
+    call('HSET', KEYS[9], own, packed({ ARGV[7], attempts, replay, failure, m, d }), '#' .. id, pid)
+    call('ZADD', KEYS[10], ARGV[7], own)
     call('HINCRBY', COUNTERS, 'd:' .. name, 1)
     call('HSET', IDS, name .. '\0' .. id, pid)
   end

@@ -8,11 +8,12 @@ use ::redis::{cmd, pipe};
 use coordinator_message::{Envelope, MessageId, Timestamp};
 
 use super::moved_keys;
+use crate::redis::append::{APART, LOG, TOGETHER};
 use crate::redis::codec::{encode, key_digest, pack};
 use crate::redis::error::StoreError;
 use crate::redis::keys;
 use crate::redis::link::{Call, Lazy, Script};
-use crate::redis::publish::{APART, LOG, TOGETHER, shard_at};
+use crate::redis::publish::shard_at;
 use crate::redis::registry::{self, Registered};
 use crate::redis::shard::Shard;
 use crate::redis::state::Shared;
@@ -179,9 +180,7 @@ async fn one(
         .arg(accepted.unwrap_or(at).as_millis())
         .arg(what)
         .arg(message.id.as_bytes())
-        .arg(message.ty.as_str())
-        .arg(key.as_ref().map_or(&[][..], |key| &key[..]))
-        .arg(encode(message, accepted, deliver_at))
+        .arg(encode(message, key.as_ref(), accepted, deliver_at))
         .arg(&message.data[..])
         .arg(at.as_millis())
         .arg(lines.len());

@@ -8,9 +8,9 @@ use coordinator_message::{MessageId, Timestamp};
 
 use crate::KeyRecord;
 use crate::digest::Digest;
+use crate::redis::append::Answer;
 use crate::redis::codec::Item;
 use crate::redis::error::StoreError;
-use crate::redis::publish::Answer;
 use crate::redis::state::Shared;
 
 /// Adds one; one that is there already stays.
