@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use ::redis::{Value, cmd};
+use ::redis::{Cmd, Value};
 use coordinator_message::{MessageId, Timestamp};
 
 use super::codec::Item;
@@ -40,6 +40,9 @@ static MOVE: [Lazy; 2] = [
 /// Within the bounds, after the commands that appended: these were refused when Redis is out of memory, and this has to run
 /// when they ran.
 static JUDGE: Lazy = LazyLock::new(|| Script::new("allow-oom", &[AHEAD, LOG, ACCEPT]));
+
+/// Words of the command that appends.
+const XADD: usize = 7;
 
 /// Clocks of nodes may differ by so much, for an id of one to be found by another.
 const SKEW: Duration = Duration::from_secs(10 * 60);
@@ -157,8 +160,9 @@ impl Write<'_> {
         let log = self.shard.keys.log();
         let id = format!("{}-*", self.now.as_millis());
         let entry = |item: &Item| {
-            let mut add = cmd("XADD");
-            add.arg(&log).arg(&id);
+            let size = log.len() + id.len() + item.meta.len() + item.data.len();
+            let mut add = Cmd::with_capacity(XADD, size + XADD * 16);
+            add.arg("XADD").arg(&log).arg(&id);
             add.arg("m").arg(&*item.meta).arg("d").arg(&*item.data);
             add
         };
