@@ -123,6 +123,8 @@ impl Floors {
         let text = format!("{HEAD}{}", toml::to_string(&on_disk).unwrap_or_default());
         let written = || {
             let folder = self.path.parent().unwrap_or(Path::new("."));
+            // Of a host that keeps journal and store on servers nothing else may have made it.
+            std::fs::create_dir_all(folder)?;
             let mut file = NamedTempFile::new_in(folder)?;
             file.write_all(text.as_bytes())?;
             file.as_file().sync_all()?;

@@ -87,3 +87,13 @@ fn an_instance_whose_higher_version_has_run_does_not_load_a_lower_one() {
         .map(drop)
         .unwrap();
 }
+
+#[test]
+fn the_data_folder_is_made_if_nothing_else_made_it() {
+    let host = tempfile::tempdir().unwrap();
+    let data = host.path().join("var/data");
+    let floors = Floors::read(&data).unwrap();
+    floors.raise([("stripe", &version("1.2.0"))]).unwrap();
+    let again = Floors::read(&data).unwrap();
+    assert_eq!(again.of("stripe"), Some(version("1.2.0")));
+}
