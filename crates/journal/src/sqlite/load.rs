@@ -1,16 +1,16 @@
 //! Reads the engine's state from the database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use coordinator_message::Timestamp;
-use sea_orm::sqlx::{self, SqliteConnection, SqlitePool};
+use sea_orm::sqlx::{self, Arguments as _, SqliteConnection, SqlitePool};
 use tokio::sync::Notify;
 
 use super::cursor::{Cursor, encode};
 use super::error::StoreError;
 use super::order::{Key, Order};
-use super::rows::json_list;
+use super::rows::{self, json_list};
 use super::state::{Handler, State, Types};
 use super::window::Window;
 
@@ -191,12 +191,39 @@ async fn types(connection: &mut SqliteConnection) -> Result<Types, StoreError> {
     Ok(types)
 }
 
+/// Writes where handlers stand, in one statement.
+pub(super) async fn save_cursors(
+    connection: &mut SqliteConnection,
+    cursors: &[(i64, u64, BTreeSet<u64>)],
+) -> Result<(), StoreError> {
+    if let [(id, upto, done)] = cursors {
+        return save_cursor(connection, *id, *upto, done).await;
+    }
+    let statement = (
+        "UPDATE handler SET upto = column2, done = column3 FROM",
+        3,
+        "WHERE id = column1",
+    );
+    rows::execute(
+        connection,
+        statement,
+        cursors,
+        |arguments, (id, upto, done)| {
+            arguments.add(id)?;
+            arguments.add(upto.cast_signed())?;
+            arguments.add(encode(*upto, done))
+        },
+    )
+    .await?;
+    Ok(())
+}
+
 /// Writes where a handler stands.
 pub(super) async fn save_cursor(
     connection: &mut SqliteConnection,
     id: i64,
     upto: u64,
-    done: &std::collections::BTreeSet<u64>,
+    done: &BTreeSet<u64>,
 ) -> Result<(), StoreError> {
     sqlx::query("UPDATE handler SET upto = ?, done = ? WHERE id = ?")
         .bind(upto.cast_signed())

@@ -15,9 +15,7 @@ pub(super) const MESSAGE: &str = "seq, id, type, accepted, source, subject, time
 pub(super) const MESSAGE_COLUMNS: usize = 13;
 
 /// Largest number of rows in one statement.
-const MOST: usize = 128;
-/// Statements have a multiple of so many rows, or a power of two below it: few are prepared, and few are waited for.
-const STEP: usize = 8;
+const MOST: usize = 512;
 
 /// A message on its way into the log.
 #[derive(Debug, Clone, Copy)]
@@ -37,42 +35,52 @@ pub(super) struct StoredMessage {
     pub(super) envelope: Envelope,
 }
 
-/// Runs `{head} VALUES (…), (…) {tail}` over all rows, in as few statements as needed. Answers how many rows changed.
+/// Inserts all rows, in as few statements as needed. Answers how many were.
 pub(super) async fn insert<T: Sync>(
     connection: &mut SqliteConnection,
     (head, columns, tail): (&str, usize, &str),
     rows: &[T],
     bind: impl Fn(&mut SqliteArguments, &T) -> Result<(), BoxDynError>,
 ) -> Result<u64, sqlx::Error> {
-    let tuple = format!("({})", vec!["?"; columns].join(", "));
+    let head = format!("{head} SELECT * FROM");
+    let tail = format!("WHERE column1 IS NOT NULL {tail}");
+    execute(connection, (&head, columns, &tail), rows, bind).await
+}
+
+/// Runs `{head} (VALUES (…), (…)) {tail}` over all rows, in as few statements as needed: each is waited for. Answers how
+/// many rows changed.
+///
+/// The values are padded with rows of nulls, so that few statements are prepared: `tail` leaves out what has no `column1`.
+pub(super) async fn execute<T: Sync>(
+    connection: &mut SqliteConnection,
+    (head, columns, tail): (&str, usize, &str),
+    rows: &[T],
+    bind: impl Fn(&mut SqliteArguments, &T) -> Result<(), BoxDynError>,
+) -> Result<u64, sqlx::Error> {
+    let tuple = format!("({})", vec!["?"; columns].join(","));
     let mut changed = 0;
-    let mut rest = rows;
-    while !rest.is_empty() {
-        let (chunk, later) = rest.split_at(rows_of_one(rest.len()));
-        let sql = format!(
-            "{head} VALUES {} {tail}",
-            vec![tuple.as_str(); chunk.len()].join(", ")
-        );
+    for chunk in rows.chunks(MOST) {
+        let tuples = vec![tuple.as_str(); padded(chunk.len())].join(",");
+        let sql = format!("{head} (VALUES {tuples}) {tail}");
         let mut arguments = SqliteArguments::default();
+        arguments.reserve(chunk.len() * columns, 0);
         for row in chunk {
             bind(&mut arguments, row).map_err(sqlx::Error::Encode)?;
         }
+        // What is not bound is null.
         changed += sqlx::query_with(AssertSqlSafe(sql), arguments)
             .execute(&mut *connection)
             .await?
             .rows_affected();
-        rest = later;
     }
     Ok(changed)
 }
 
-/// How many of `left` rows go into the next statement.
-fn rows_of_one(left: usize) -> usize {
-    match left {
-        0..STEP => 1 << left.ilog2(),
-        STEP..MOST => left / STEP * STEP,
-        MOST.. => MOST,
-    }
+/// How many rows the statement for so many has: a power of two, or three quarters of one.
+fn padded(rows: usize) -> usize {
+    let power = rows.next_power_of_two();
+    let less = power / 4 * 3;
+    if less < rows { power } else { less }
 }
 
 /// Runs `{head} (?, ?, …)` over all blobs, in as few statements as needed, and gathers the rows.
@@ -185,4 +193,18 @@ pub(super) fn read_id(bytes: &[u8]) -> Result<MessageId, StoreError> {
         .try_into()
         .map_err(|_| StoreError::Damaged("an id is not 16 bytes"))?;
     Ok(MessageId::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_statements_serve_any_number_of_rows() {
+        let mut sizes: Vec<usize> = (1..=MOST).map(padded).collect();
+        assert!((1..=MOST).all(|rows| sizes[rows - 1] >= rows));
+        sizes.dedup();
+        assert_eq!(sizes[..7], [1, 2, 3, 4, 6, 8, 12]);
+        assert_eq!((sizes.len(), sizes.last()), (18, Some(&MOST)));
+    }
 }

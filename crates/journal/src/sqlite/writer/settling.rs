@@ -11,7 +11,7 @@ use super::waiting::{self, Failed, For, Waiting};
 use crate::sqlite::burial::bury;
 use crate::sqlite::cursor::Handed;
 use crate::sqlite::error::StoreError;
-use crate::sqlite::load::save_cursor;
+use crate::sqlite::load::save_cursors;
 use crate::sqlite::order::Key;
 use crate::sqlite::rows::json_list;
 use crate::sqlite::state::{Handler, Shared, State};
@@ -56,7 +56,7 @@ impl<'a> Settled<'a> {
         settled: &BTreeMap<i64, Vec<Self>>,
         now: Timestamp,
     ) -> Result<BTreeMap<i64, Consequences>, StoreError> {
-        let (mut rows, mut failed) = (Vec::new(), Vec::new());
+        let (mut rows, mut failed, mut cursors) = (Vec::new(), Vec::new(), Vec::new());
         let mut consequences = BTreeMap::new();
         for (handler, settled) in settled {
             let done = settled
@@ -76,10 +76,11 @@ impl<'a> Settled<'a> {
                     .await?;
             }
             if let Some((upto, done)) = what.move_cursor(shared, *handler, settled, &mut rows) {
-                save_cursor(connection, *handler, upto, &done).await?;
+                cursors.push((*handler, upto, done));
             }
             consequences.insert(*handler, what);
         }
+        save_cursors(connection, &cursors).await?;
         waiting::save_waiting(connection, &rows).await?;
         waiting::save_failed(connection, &failed, now).await?;
         Ok(consequences)
