@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use self::delaying::something_due;
-use self::group::{Admitted, Group};
+use self::group::{Admitted, Answers, Group};
 use self::opening::Opened;
 use self::shedding::Dropping;
 use super::error::StoreError;
@@ -79,6 +79,8 @@ pub(super) struct Writer {
     /// Tells the checkpointer that there is something to do.
     dirty: Arc<AtomicBool>,
     commits: u64,
+    /// Of the last group, if they are not sent yet.
+    answers: Answers,
     /// Which payloads were dropped, if they are not kept.
     payloads: Dropping,
     /// The last write failed, and none has succeeded since.
@@ -100,6 +102,7 @@ impl Writer {
             connection: Some(connection),
             dirty,
             commits: 0,
+            answers: Answers::default(),
             payloads: Dropping::default(),
             failing: false,
             _lock: lock,
@@ -140,6 +143,9 @@ impl Writer {
                 }
             }
             self.commit_group(group).await;
+            if queue.is_empty() || !rare.is_empty() {
+                self.answers.send();
+            }
             for op in rare {
                 if let Op::Close(reply) = op {
                     // What is still queued is dropped, and its callers see that the journal is closed.

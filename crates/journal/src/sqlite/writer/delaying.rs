@@ -144,6 +144,7 @@ impl Writer {
         let now = self.shared.clock.now();
         let next = self.shared.state().next_delayed;
         if next.is_some_and(|next| next <= now) {
+            self.answers.send();
             let outcome = self.move_due(now).await;
             // `something_due` comes back to it.
             self.failing |= self.checked(outcome).is_err();
@@ -181,7 +182,7 @@ impl Writer {
             .execute(&mut *transaction)
             .await?;
         let messages: Vec<&NewMessage> = messages.iter().collect();
-        let batch = Batch::store(&mut transaction, &shared, &messages, accepted).await?;
+        let batch = Batch::store(&mut transaction, &shared, &messages, accepted, || ()).await?;
         for (stored, due) in batch.stored.iter().zip(dues) {
             if let Stored::New(position) = stored {
                 query("UPDATE message SET deliver_at = ? WHERE seq = ?")

@@ -87,7 +87,7 @@ impl Writer {
             return Ok(false);
         }
         let messages: Vec<&NewMessage> = tick.message.iter().collect();
-        let batch = Batch::store(&mut transaction, &shared, &messages, now).await?;
+        let batch = Batch::store(&mut transaction, &shared, &messages, now, || ()).await?;
         transaction.commit().await?;
         batch.apply(&mut shared.state());
         Ok(true)

@@ -1,8 +1,8 @@
 //! A group: everything that was waiting to be published or settled, committed as one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 use std::ops::Range;
+use std::{fmt, mem};
 
 use coordinator_message::Timestamp;
 
@@ -27,6 +27,17 @@ pub(super) struct Group {
     pub(super) crowded: bool,
 }
 
+/// What everyone in a group is told, which is committed.
+///
+/// Whoever is told wakes up, and that takes a while with hundreds of them: if the next group waits already, the database
+/// gets it first.
+#[derive(Default)]
+pub(super) struct Answers {
+    group: Group,
+    receipts: Vec<Admitted>,
+    outcomes: Vec<Vec<SettleOutcome>>,
+}
+
 /// What a publisher is told, if anything could be written.
 pub(super) type Admitted = Result<Vec<Receipt>, Full>;
 
@@ -46,19 +57,20 @@ struct Plan<'a> {
 }
 
 impl Writer {
-    /// Writes a group and answers everyone in it: all of it is durable, or none.
+    /// Writes a group: all of it is durable, or none. The answers are left to be sent, unless they are errors.
     pub(super) async fn commit_group(&mut self, group: Group) {
         if group.publishes.is_empty() && group.settles.is_empty() && !group.crowded {
             return;
         }
-        let outcome = self.write_group(&group).await;
+        let mut before = mem::take(&mut self.answers);
+        let outcome = self.write_group(&group, &mut before).await;
+        before.send();
         match self.checked(outcome) {
             Ok((receipts, outcomes)) => {
-                for ((_, reply), answer) in group.publishes.into_iter().zip(receipts) {
-                    let _ = reply.send(Ok(answer));
-                }
-                for ((_, reply), answer) in group.settles.into_iter().zip(outcomes) {
-                    let _ = reply.send(Ok(answer));
+                self.answers = Answers {
+                    group,
+                    receipts,
+                    outcomes,
                 }
             }
             Err(error) => {
@@ -73,14 +85,20 @@ impl Writer {
     }
 
     /// Plans, writes, and only after the commit changes what is known in memory.
-    async fn write_group(&mut self, group: &Group) -> Result<Answers, StoreError> {
+    async fn write_group(
+        &mut self,
+        group: &Group,
+        before: &mut Answers,
+    ) -> Result<(Vec<Admitted>, Vec<Vec<SettleOutcome>>), StoreError> {
         self.measure(!group.publishes.is_empty()).await?;
         let plan = plan(&self.shared, group);
         let mut batch = Batch::default();
         if !plan.messages.is_empty() || !plan.settled.is_empty() {
             let shared = self.shared.clone();
             let mut transaction = self.begin().await?;
-            batch = Batch::store(&mut transaction, &shared, &plan.messages, plan.now).await?;
+            let answer = || before.send();
+            batch =
+                Batch::store(&mut transaction, &shared, &plan.messages, plan.now, answer).await?;
             let consequences =
                 Settled::write(&mut transaction, &shared, &plan.settled, plan.now).await?;
             transaction.commit().await?;
@@ -119,8 +137,22 @@ impl Writer {
     }
 }
 
-/// What everyone in a group is told.
-type Answers = (Vec<Admitted>, Vec<Vec<SettleOutcome>>);
+impl Answers {
+    /// Sends them, if that was not done before. A caller that went away does not want its answer.
+    pub(super) fn send(&mut self) {
+        let Self {
+            group,
+            receipts,
+            outcomes,
+        } = mem::take(self);
+        for ((_, reply), answer) in group.publishes.into_iter().zip(receipts) {
+            let _ = reply.send(Ok(answer));
+        }
+        for ((_, reply), answer) in group.settles.into_iter().zip(outcomes) {
+            let _ = reply.send(Ok(answer));
+        }
+    }
+}
 
 fn receipt(shared: &Shared, message: &NewMessage, stored: &Stored) -> Receipt {
     let (id, status) = match stored {
@@ -147,11 +179,12 @@ fn plan<'a>(shared: &Shared, group: &'a Group) -> Plan<'a> {
     let mut waiting = HashMap::new();
     for (batch, _) in &group.publishes {
         let start = plan.messages.len();
-        plan.admitted
-            .push(admit(shared, &state, batch, &mut waiting).map(|()| {
+        plan.admitted.push(
+            admit(shared, &state, batch, (plan.now, &mut waiting)).map(|()| {
                 plan.messages.extend(batch);
                 start..plan.messages.len()
-            }));
+            }),
+        );
     }
     let crowded = state.handlers.iter();
     for (id, _) in crowded.filter(|(_, handler)| handler.cursor.is_stuffed()) {
@@ -225,7 +258,7 @@ fn admit(
     shared: &Shared,
     state: &State,
     batch: &[NewMessage],
-    waiting: &mut HashMap<i64, u64>,
+    (now, waiting): (Timestamp, &mut HashMap<i64, u64>),
 ) -> Result<(), Full> {
     let limits = &shared.limits;
     if state.size >= limits.max_size {
@@ -235,7 +268,6 @@ fn admit(
             Bytes(state.size)
         )));
     }
-    let now = shared.clock.now();
     let mut added: HashMap<i64, u64> = HashMap::new();
     let mut delayed = state.delayed;
     for message in batch {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use coordinator_message::{Envelope, MessageId, MessageType, Timestamp};
+use futures_util::future::join;
 use sea_orm::sqlx::{Arguments as _, Row as _, SqliteConnection, query};
 
 use super::delaying::{self, Kept, Later};
@@ -36,12 +37,30 @@ pub(super) enum Stored {
 pub(super) struct Batch {
     /// One per message, in order.
     pub(super) stored: Vec<Stored>,
-    /// What is in the log now, with its type: handed to its handlers as it is, without reading it back.
-    added: Vec<(u64, i64, Arc<Envelope>)>,
+    /// Handed to its handlers as it is, without reading it back.
+    added: Vec<Added>,
     new_types: Vec<(i64, MessageType)>,
     kept: Kept,
     bytes: u64,
     now: Timestamp,
+}
+
+/// What is in the log now.
+#[derive(Debug)]
+struct Added {
+    position: u64,
+    ty: i64,
+    message: Arc<Envelope>,
+}
+
+impl Added {
+    fn of(row: &NewRow<'_>) -> Self {
+        Self {
+            position: row.position,
+            ty: row.ty,
+            message: Arc::new(row.envelope.clone()),
+        }
+    }
 }
 
 impl Stored {
@@ -55,18 +74,20 @@ impl Stored {
 }
 
 impl Batch {
-    /// Writes what is new of `messages`.
+    /// Writes what is new of `messages`, and does something else while the database is at it.
     pub(super) async fn store(
         connection: &mut SqliteConnection,
         shared: &Shared,
         messages: &[&NewMessage],
         now: Timestamp,
+        meanwhile: impl FnOnce(),
     ) -> Result<Self, StoreError> {
         let mut batch = Self {
             now,
             ..Self::default()
         };
         if messages.is_empty() {
+            meanwhile();
             return Ok(batch);
         }
         let types = batch.types(connection, shared, messages).await?;
@@ -80,8 +101,15 @@ impl Batch {
             MESSAGE_COLUMNS,
             "ON CONFLICT (id) DO NOTHING",
         );
-        let inserted = rows::insert(connection, statement, &new, rows::bind_message).await?;
-        if inserted < new.len() as u64 {
+        let inserting = rows::insert(connection, statement, &new, rows::bind_message);
+        // In this order: the database has its work before this thread goes on with its own.
+        let (inserted, added) = join(inserting, async {
+            meanwhile();
+            new.iter().map(Added::of).collect()
+        })
+        .await;
+        batch.added = added;
+        if inserted? < new.len() as u64 {
             batch.find_known(connection, "message", messages).await?;
         }
         if !later.store(connection).await? {
@@ -89,15 +117,14 @@ impl Batch {
         }
         batch.kept = later.kept(&batch.stored);
         keys.save(connection, now).await?;
-        for (stored, (index, message)) in batch.stored.iter().zip(messages.iter().enumerate()) {
-            if let Stored::New(position) = stored {
-                let envelope = Arc::new(message.envelope.clone());
-                batch.added.push((*position, types[index], envelope));
-            }
-            if let Stored::New(_) | Stored::Delayed(_) = stored {
-                batch.bytes += ROW_BYTES + message.envelope.data.len() as u64;
-            }
-        }
+        let written = batch
+            .stored
+            .iter()
+            .zip(messages)
+            .filter(|(stored, _)| matches!(stored, Stored::New(_) | Stored::Delayed(_)));
+        batch.bytes = written
+            .map(|(_, message)| ROW_BYTES + message.envelope.data.len() as u64)
+            .sum();
         Ok(batch)
     }
 
@@ -146,9 +173,9 @@ impl Batch {
         }
         for handler in state.handlers.values_mut() {
             let mut woken = false;
-            for (position, ty, message) in &self.added {
-                if handler.concerns(*ty, *position) {
-                    handler.arrived(*position, Some(message));
+            for added in &self.added {
+                if handler.concerns(added.ty, added.position) {
+                    handler.arrived(added.position, Some(&added.message));
                     woken = true;
                 }
             }
@@ -156,8 +183,8 @@ impl Batch {
                 handler.wake.notify_one();
             }
         }
-        if let Some((last, ..)) = self.added.last() {
-            state.head = state.head.max(*last);
+        if let Some(last) = self.added.last() {
+            state.head = state.head.max(last.position);
         }
         self.kept.apply(state);
         state.size += self.bytes;
@@ -221,7 +248,9 @@ impl Batch {
                 (&*stored, before.get(&id))
                 && position != seq
             {
+                let position = *position;
                 *stored = Stored::known(message, data);
+                self.added.retain(|added| added.position != position);
             }
         }
         Ok(())
