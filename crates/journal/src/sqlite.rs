@@ -13,6 +13,7 @@ mod error;
 mod exporting;
 mod load;
 mod lock;
+mod moment;
 mod order;
 mod paging;
 mod reading;

@@ -6,9 +6,13 @@ mod conformance;
 #[path = "sqlite/harness.rs"]
 mod harness;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use conformance::Harness;
-use coordinator_journal::Journal;
 use coordinator_journal::sqlite::{OpenError, SqliteJournal};
+use coordinator_journal::{DeadLetter, FailureKind, Journal, MessageQuery, Record, WaitingMessage};
+use coordinator_message::Envelope;
 use harness::SqliteHarness;
 use sea_orm::sqlx::{Connection as _, query, query_scalar};
 
@@ -96,4 +100,62 @@ async fn the_file_is_made_as_its_figures_were_measured() {
         .unwrap();
     assert_eq!((page, mode.as_str()), (8192, "wal"));
     journal.close().await;
+}
+
+#[tokio::test]
+async fn a_time_is_found_in_the_log_whatever_was_imported() {
+    let harness = SqliteHarness::new();
+    let journal = harness.open(conformance::roomy()).await;
+    let now = harness.clock_now();
+    let hours = |hours: u64| now.after(Duration::from_secs(3600 * hours));
+    let letter = |message: &Arc<Envelope>| {
+        Record::DeadLetter(DeadLetter {
+            handler: "lms.enrol".to_owned(),
+            message: message.clone(),
+            died: now,
+            attempts: 1,
+            failure: conformance::failure(FailureKind::Refused, "refused"),
+        })
+    };
+    let waiting = |message: &Arc<Envelope>, accepted| {
+        Record::Message(WaitingMessage {
+            message: message.clone(),
+            accepted,
+            deliver_at: None,
+            deliveries: Vec::new(),
+        })
+    };
+    let messages = ["1", "2", "3", "4"]
+        .map(|data| Arc::new(conformance::message(conformance::PAID, data).envelope));
+    // The second comes back to where its dead letter is, behind messages that were accepted before it.
+    let records = vec![
+        waiting(&messages[0], hours(1)),
+        letter(&messages[1]),
+        waiting(&messages[2], hours(2)),
+        waiting(&messages[1], hours(3)),
+        waiting(&messages[3], hours(4)),
+    ];
+    journal.import(records).await.unwrap();
+    let list = async |since, until| {
+        let query = MessageQuery {
+            since,
+            until,
+            oldest_first: true,
+            limit: 10,
+            ..MessageQuery::default()
+        };
+        let page = journal.messages(query).await.unwrap();
+        let items = page.items.into_iter();
+        items
+            .map(|record| (record.message.id, record.accepted))
+            .collect::<Vec<_>>()
+    };
+    let all = list(None, None).await;
+    assert_eq!(all.len(), 4);
+    for time in (0..6).map(hours) {
+        let (before, since): (Vec<_>, Vec<_>) =
+            all.iter().partition(|(_, accepted)| *accepted < time);
+        assert_eq!(list(Some(time), None).await, since);
+        assert_eq!(list(None, Some(time)).await, before);
+    }
 }

@@ -45,7 +45,7 @@ pub(super) async fn messages(
         None if query.oldest_first => 0,
         None => u64::MAX >> 1,
     };
-    let Some(filter) = Filter::new(shared, &query) else {
+    let Some(mut filter) = Filter::new(shared, &query) else {
         return Ok(Page {
             items: Vec::new(),
             next: query.oldest_first.then(|| start.to_string()),
@@ -54,6 +54,7 @@ pub(super) async fn messages(
     let mut connection = shared.readers.acquire().await?;
     // One look at the database: what moves meanwhile is not missed and not seen twice.
     let mut reading = connection.begin().await?;
+    filter.locate(&mut reading).await?;
     let (listed, next) = list(shared, &query, &filter, start, &mut reading).await?;
     let items = records(&mut reading, &listed, &filter.types).await?;
     reading.rollback().await?;

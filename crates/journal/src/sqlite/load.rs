@@ -18,7 +18,9 @@ use super::window::Window;
 pub(super) async fn state(connection: &mut SqliteConnection) -> Result<State, StoreError> {
     let counted: (i64, i64) = sqlx::query_as(
         "SELECT (SELECT count(*) FROM message),
-                (SELECT coalesce(max(accepted), 0) FROM message)",
+                max(coalesce((SELECT accepted FROM message ORDER BY seq DESC LIMIT 1), 0),
+                    coalesce((SELECT accepted FROM delayed ORDER BY seq DESC LIMIT 1), 0),
+                    coalesce((SELECT accepted FROM dead ORDER BY seq DESC LIMIT 1), 0))",
     )
     .fetch_one(&mut *connection)
     .await?;

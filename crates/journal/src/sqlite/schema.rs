@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/journal/0001_log.sql"),
     include_str!("../../../../migrations/journal/0002_order.sql"),
     include_str!("../../../../migrations/journal/0003_operate.sql"),
+    include_str!("../../../../migrations/journal/0004_time.sql"),
 ];
 
 /// How long the writer waits for a lock that only an operator's own tool can hold.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use sea_orm::sqlx::{QueryBuilder, Sqlite};
+use coordinator_message::Timestamp;
+use sea_orm::sqlx::{Error, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::places::{Place, Places};
 use super::{of_message, weight};
+use crate::sqlite::moment::first_since;
 use crate::sqlite::rows::json_list;
 use crate::sqlite::state::{Shared, Types};
 use crate::{MessageQuery, MessageState};
@@ -15,6 +17,8 @@ pub(super) struct Filter<'a> {
     query: &'a MessageQuery,
     ty: Option<i64>,
     handler: Option<(i64, Vec<i64>)>,
+    /// Positions of the log: from this one on, and below that one.
+    stretch: (Option<u64>, Option<u64>),
     /// Is anything delayed at all?
     delayed: bool,
     pub(super) types: Arc<Types>,
@@ -39,9 +43,21 @@ impl<'a> Filter<'a> {
             query,
             ty,
             handler,
+            stretch: (None, None),
             delayed: state.delayed > 0,
             types: state.types.clone(),
         })
+    }
+
+    /// Finds out where the times that are asked for lie in the log.
+    pub(super) async fn locate(&mut self, connection: &mut SqliteConnection) -> Result<(), Error> {
+        if let Some(since) = self.query.since {
+            self.stretch.0 = Some(first_since(connection, since).await?);
+        }
+        if let Some(until) = self.query.until {
+            self.stretch.1 = Some(first_since(connection, until).await?);
+        }
+        Ok(())
     }
 
     /// Is it decided only by looking at a row whether it belongs to the list?
@@ -125,11 +141,19 @@ impl<'a> Filter<'a> {
                 .push_bind(id)
                 .push("))");
         }
-        if let Some(since) = self.query.since {
-            sql.push(" AND accepted >= ").push_bind(since.as_millis());
+        let (column, since, until) = if table == "message" {
+            let (from, below) = self.stretch;
+            let position = |position: Option<u64>| position.map(u64::cast_signed);
+            ("seq", position(from), position(below))
+        } else {
+            let time = |time: Option<Timestamp>| time.map(Timestamp::as_millis);
+            ("accepted", time(self.query.since), time(self.query.until))
+        };
+        if let Some(since) = since {
+            sql.push(format!(" AND {column} >= ")).push_bind(since);
         }
-        if let Some(until) = self.query.until {
-            sql.push(" AND accepted < ").push_bind(until.as_millis());
+        if let Some(until) = until {
+            sql.push(format!(" AND {column} < ")).push_bind(until);
         }
     }
 

@@ -208,7 +208,7 @@ impl Incoming {
         self.accepted = self.accepted.max(waiting.accepted);
         if let (Some(due), true) = (waiting.deliver_at, waiting.deliveries.is_empty()) {
             self.head += 1;
-            let row = self.row(self.head, ty, message);
+            let row = self.row((self.head, self.accepted), ty, message);
             let head = format!("INSERT INTO delayed ({MESSAGE}, due)");
             let statement = (head.as_str(), MESSAGE_COLUMNS + 1, "");
             rows::insert(connection, statement, &[row], |arguments, row| {
@@ -221,7 +221,8 @@ impl Incoming {
             return Ok(());
         }
         let position = self.position(connection, message.id).await?;
-        let row = self.row(position, ty, message);
+        let accepted = self.accepted_at(connection, position).await?;
+        let row = self.row((position, accepted), ty, message);
         let head = format!("INSERT INTO message ({MESSAGE})");
         let statement = (head.as_str(), MESSAGE_COLUMNS, "");
         rows::insert(connection, statement, &[row], rows::bind_message).await?;
@@ -234,13 +235,41 @@ impl Incoming {
         Ok(())
     }
 
-    fn row<'a>(&self, position: u64, ty: i64, envelope: &'a Envelope) -> NewRow<'a> {
+    fn row<'a>(
+        &self,
+        (position, accepted): (u64, Timestamp),
+        ty: i64,
+        envelope: &'a Envelope,
+    ) -> NewRow<'a> {
         NewRow {
             position,
             ty,
-            accepted: self.accepted,
+            accepted,
             envelope,
         }
+    }
+
+    /// When what gets this position counts as accepted: not after what has a later one.
+    async fn accepted_at(
+        &self,
+        connection: &mut SqliteConnection,
+        position: u64,
+    ) -> Result<Timestamp, StoreError> {
+        if position == self.head {
+            return Ok(self.accepted);
+        }
+        let next: Option<i64> = query_scalar(
+            "SELECT min(accepted) FROM (
+                 SELECT * FROM (SELECT accepted FROM message WHERE seq > ?1 ORDER BY seq LIMIT 1) UNION ALL
+                 SELECT * FROM (SELECT accepted FROM delayed WHERE seq > ?1 ORDER BY seq LIMIT 1) UNION ALL
+                 SELECT * FROM (SELECT accepted FROM dead WHERE seq > ?1 ORDER BY seq LIMIT 1))",
+        )
+        .bind(position.cast_signed())
+        .fetch_one(connection)
+        .await?;
+        Ok(next
+            .map_or(self.accepted, Timestamp::from_millis)
+            .min(self.accepted))
     }
 
     /// Where dead letters of this message are, or a position of its own.

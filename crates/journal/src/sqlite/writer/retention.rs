@@ -12,6 +12,7 @@ use super::Writer;
 use crate::sqlite::burial::{Unattempted, bury};
 use crate::sqlite::error::StoreError;
 use crate::sqlite::load::{self, save_cursor};
+use crate::sqlite::moment::first_since;
 use crate::sqlite::paging::Stretch;
 use crate::sqlite::rows::json_list;
 use crate::sqlite::state::{Handler, Shared, State};
@@ -301,11 +302,10 @@ pub(super) async fn last_before(
     connection: &mut SqliteConnection,
     horizon: Timestamp,
 ) -> Result<Option<u64>, StoreError> {
-    let sql =
-        "SELECT seq FROM message WHERE accepted <= ? ORDER BY accepted DESC, seq DESC LIMIT 1";
-    let last: Option<i64> = query_scalar(sql)
-        .bind(horizon.as_millis())
-        .fetch_optional(connection)
+    let later = first_since(connection, horizon.after(Duration::from_millis(1))).await?;
+    let last: Option<i64> = query_scalar("SELECT max(seq) FROM message WHERE seq < ?")
+        .bind(later.cast_signed())
+        .fetch_one(connection)
         .await?;
     Ok(last.map(i64::cast_unsigned))
 }

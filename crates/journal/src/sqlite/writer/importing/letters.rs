@@ -31,7 +31,8 @@ impl Incoming {
             return Ok(());
         }
         let ty = self.type_id(connection, &message.ty).await?;
-        let row = self.row(position, ty, message);
+        let accepted = self.accepted_at(connection, position).await?;
+        let row = self.row((position, accepted), ty, message);
         let head = format!("INSERT INTO dead ({MESSAGE}, handler, died, attempts, failure)");
         let statement = (head.as_str(), MESSAGE_COLUMNS + 4, "");
         rows::insert(connection, statement, &[row], |arguments, row| {
