@@ -26,7 +26,6 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +34,7 @@ use sea_orm::sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
+use self::checkpoint::Log;
 use self::deliveries::SqliteDeliveries;
 pub use self::error::OpenError;
 use self::error::StoreError;
@@ -106,10 +106,10 @@ impl SqliteJournal {
             .await
             .map_err(|error| failed(error.into()))?;
         let shared = Arc::new(Shared::new(clock, limits, durability, readers, state));
-        let dirty = Arc::new(AtomicBool::new(true));
+        let log = Arc::new(Log::new());
         let (ops, queue) = mpsc::channel(QUEUE);
-        let checkpoint = checkpoint::run(writing.clone(), dirty.clone());
-        let writer = Writer::new(shared.clone(), writing, connection, dirty, lock);
+        let checkpoint = checkpoint::run(writing.clone(), log.clone());
+        let writer = Writer::new(shared.clone(), writing, connection, log, lock);
         writer.start(queue).map_err(OpenError::Thread)?;
         let checkpointer = tokio::spawn(checkpoint).abort_handle();
         Ok(Self {

@@ -20,7 +20,6 @@ mod waiting;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -33,6 +32,7 @@ use self::delaying::something_due;
 use self::group::{Admitted, Answers, Group};
 use self::opening::Opened;
 use self::shedding::Dropping;
+use super::checkpoint::Log;
 use super::error::StoreError;
 use super::load;
 use super::lock::DirLock;
@@ -76,8 +76,7 @@ pub(super) struct Writer {
     options: SqliteConnectOptions,
     /// `None` after a failure: the next operation opens a new one, which is how the engine recovers.
     connection: Option<SqliteConnection>,
-    /// Tells the checkpointer that there is something to do.
-    dirty: Arc<AtomicBool>,
+    log: Arc<Log>,
     commits: u64,
     /// Of the last group, if they are not sent yet.
     answers: Answers,
@@ -93,14 +92,14 @@ impl Writer {
         shared: Arc<Shared>,
         options: SqliteConnectOptions,
         connection: SqliteConnection,
-        dirty: Arc<AtomicBool>,
+        log: Arc<Log>,
         lock: DirLock,
     ) -> Self {
         Self {
             shared,
             options,
             connection: Some(connection),
-            dirty,
+            log,
             commits: 0,
             answers: Answers::default(),
             payloads: Dropping::default(),
@@ -196,7 +195,7 @@ impl Writer {
             None => SqliteConnection::connect_with(&self.options).await?,
         };
         let connection = self.connection.insert(connection);
-        self.dirty.store(true, Ordering::Relaxed);
+        self.log.prepare(connection).await;
         Ok(connection.begin_with("BEGIN IMMEDIATE").await?)
     }
 
