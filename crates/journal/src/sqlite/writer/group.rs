@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::{fmt, mem};
 
 use coordinator_message::Timestamp;
+use futures_util::future::join;
 
 use super::delaying::due;
 use super::messages::{Batch, Stored};
@@ -91,36 +92,33 @@ impl Writer {
         before: &mut Answers,
     ) -> Result<(Vec<Admitted>, Vec<Vec<SettleOutcome>>), StoreError> {
         self.measure(!group.publishes.is_empty()).await?;
-        let plan = plan(&self.shared, group);
-        let mut batch = Batch::default();
-        if !plan.messages.is_empty() || !plan.settled.is_empty() {
-            let shared = self.shared.clone();
-            let mut transaction = self.begin().await?;
-            let answer = || before.send();
-            batch =
-                Batch::store(&mut transaction, &shared, &plan.messages, plan.now, answer).await?;
-            let consequences =
-                Settled::write(&mut transaction, &shared, &plan.settled, plan.now).await?;
-            transaction.commit().await?;
-            self.failing = false;
-            let mut state = shared.state();
-            for (handler, settled) in &plan.settled {
-                if let Some(what) = consequences.get(handler) {
-                    Settled::apply(&mut state, *handler, settled, what);
-                }
-            }
-            batch.apply(&mut state);
+        let shared = self.shared.clone();
+        // The database begins while this thread decides.
+        let (transaction, plan) = join(self.begin(), async { plan(&shared, group) }).await;
+        let (mut transaction, mut plan) = (transaction?, plan);
+        if plan.messages.is_empty() && plan.settled.is_empty() {
+            transaction.rollback().await?;
+            return Ok((plan.receipts(&shared, &[]), plan.outcomes));
         }
-        let receipts = plan.admitted.into_iter().map(|admitted| {
-            let range = admitted?;
-            let messages = plan.messages[range.clone()]
-                .iter()
-                .zip(&batch.stored[range]);
-            Ok(messages
-                .map(|(message, stored)| receipt(&self.shared, message, stored))
-                .collect())
-        });
-        Ok((receipts.collect(), plan.outcomes))
+        let answer = || before.send();
+        let batch =
+            Batch::store(&mut transaction, &shared, &plan.messages, plan.now, answer).await?;
+        let consequences =
+            Settled::write(&mut transaction, &shared, &plan.settled, plan.now).await?;
+        let (committed, receipts) = join(transaction.commit(), async {
+            plan.receipts(&shared, &batch.stored)
+        })
+        .await;
+        committed?;
+        self.failing = false;
+        let mut state = shared.state();
+        for (handler, settled) in &plan.settled {
+            if let Some(what) = consequences.get(handler) {
+                Settled::apply(&mut state, *handler, settled, what);
+            }
+        }
+        batch.apply(&mut state);
+        Ok((receipts, plan.outcomes))
     }
 
     /// Measures the size when the estimate says that it matters, and now and then to keep the estimate honest.
@@ -202,6 +200,19 @@ fn plan<'a>(shared: &Shared, group: &'a Group) -> Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
+    /// What publishers are told, once, given what became of the messages.
+    fn receipts(&mut self, shared: &Shared, stored: &[Stored]) -> Vec<Admitted> {
+        let admitted = mem::take(&mut self.admitted).into_iter();
+        let receipts = admitted.map(|admitted| {
+            let range = admitted?;
+            let messages = self.messages[range.clone()].iter().zip(&stored[range]);
+            Ok(messages
+                .map(|(message, stored)| receipt(shared, message, stored))
+                .collect())
+        });
+        receipts.collect()
+    }
+
     /// Takes one settle in, if its token is the current one and nothing else of this group used it.
     fn settle(
         &mut self,
