@@ -78,9 +78,11 @@ impl AppError {
             | Self::DataDir { .. } => exit::CONFIG,
             Self::Journal(sqlite::OpenError::Locked { .. }) | Self::Route(_) => exit::CONFIG,
             // A server that is there and does not fit stays so until somebody changes its settings, or ours.
-            Self::Redis(redis::OpenError::Address { .. } | redis::OpenError::Unfit { .. }) => {
-                exit::CONFIG
-            }
+            Self::Redis(
+                redis::OpenError::Address { .. }
+                | redis::OpenError::Unfit { .. }
+                | redis::OpenError::Otherwise { .. },
+            ) => exit::CONFIG,
             Self::Database(error) if error.is_configuration() => exit::CONFIG,
             Self::Journal(_)
             | Self::Redis(_)

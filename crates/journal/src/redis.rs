@@ -26,6 +26,7 @@ mod keys;
 mod leave;
 mod life;
 mod link;
+mod made;
 mod maintain;
 mod notify;
 mod open;
@@ -154,6 +155,7 @@ impl RedisJournal {
             look,
             engine,
         }));
+        made::check(&shared).await?;
         tokio::spawn(settings::watch(shared.clone()));
         registry::learn_shards(&shared)
             .await

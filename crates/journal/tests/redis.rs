@@ -102,6 +102,31 @@ async fn a_server_that_keeps_its_settings_to_itself_is_believed_when_the_operato
 }
 
 #[tokio::test]
+async fn a_journal_that_is_divided_otherwise_or_of_another_layout_is_refused() {
+    let harness = RedisHarness::plain();
+    harness.open(conformance::roomy()).await.close().await;
+    let other = RedisOptions {
+        partitions: 4,
+        ..harness.options(conformance::roomy())
+    };
+    let refused = RedisJournal::open(other).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("1 partitions") && refused.contains("`journal.redis.partitions = 1`"),
+        "{refused}"
+    );
+    let marks = harness.keys("}:made");
+    assert_eq!(marks.len(), 1);
+    // Before layouts were written down there was only what they are about.
+    harness.server().command(&["DEL", &marks[0]]);
+    let shards = marks[0].replace(":made", ":shards");
+    harness.server().command(&["SADD", &shards, "0 lane"]);
+    let same = harness.options(conformance::roomy());
+    let refused = RedisJournal::open(same).await.unwrap_err().to_string();
+    assert!(refused.contains("layout 1"), "{refused}");
+    assert!(harness.keys("}:made").is_empty(), "it is left as it was");
+}
+
+#[tokio::test]
 async fn nothing_is_accepted_while_the_server_syncs_less_than_was_promised() {
     let server = Arc::new(Server::start(Settings::default()));
     let harness = RedisHarness::on(server.clone(), 1);

@@ -50,6 +50,14 @@ pub enum OpenError {
         #[source]
         source: JournalError,
     },
+    /// It was made for another version, or divided otherwise.
+    #[error("the journal in Redis has {what}\n  ({hint})")]
+    Otherwise {
+        /// What is different, with both values.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
     /// Its settings do not give what the journal promises.
     #[error("the journal's Redis server is not fit: {what}\n  ({hint})")]
     Unfit {
@@ -85,7 +93,7 @@ impl OpenError {
     /// What the first look at the keys found.
     pub(super) fn from_store(error: StoreError) -> Self {
         Self::Unreadable {
-            source: error.during("read the list of shards"),
+            source: error.during("read how it is made"),
         }
     }
 }

@@ -9,6 +9,7 @@
 //!
 //! | key | type | what |
 //! |---|---|---|
+//! | `G:made` | HASH | `layout`, `partitions`: as the first node had them |
 //! | `G:shards` | SET | `lane\0partition` of every shard that was ever written or read |
 //! | `G:handlers` | HASH | `h` → JSON of [`super::registry::Registered`] |
 //! | `G:paused` | SET | handlers that an operator paused |
@@ -238,6 +239,11 @@ impl GlobalKeys {
         Self {
             tag: format!("{{{prefix}}}"),
         }
+    }
+
+    /// `G:made`
+    pub(super) fn made(&self) -> String {
+        format!("{}:made", self.tag)
     }
 
     /// `G:shards`

@@ -92,6 +92,10 @@ impl RedisHarness {
         }
     }
 
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
     /// Changes what its user may do.
     pub(crate) fn may(&self, rule: &str) {
         self.server.command(&["ACL", "SETUSER", &self.name, rule]);
