@@ -66,14 +66,15 @@ fn an_lms_that_fails_again_and_again_is_given_a_rest_that_uses_up_no_attempt() {
     let house = TestHouse::builder()
         .payments()
         .config(
-            "[wiring.handlers.\"lms.enrol\"]\nbackoff = \"100ms..100ms\"\nmax_attempts = 15\n\
+            "[wiring.handlers.\"lms.enrol\"]\nbackoff = \"10ms..10ms\"\nmax_attempts = 100\n\
              breaker = false\n[egress.breaker]\nopen_for = \"50ms..100ms\"",
         )
         .start();
     let down = Rule::status(500);
     house.sandbox().behave(vec![down]).expect("a rule");
     send(&house, 1..=EVENTS);
-    // Without a rest each delivery would have used up its attempts long before one of them has made so many probes.
+    // Without a rest each delivery would have used up its attempts long before so many probes were made; and with one not
+    // even if all of them fall to the same delivery.
     house.log().until("still fails: it is not called", 30);
     let ready = house.get("/readyz");
     assert_eq!(ready["status"], "degraded", "{ready}");
