@@ -11,6 +11,7 @@ mod cursor;
 mod deliveries;
 mod error;
 mod exporting;
+mod hand;
 mod load;
 mod lock;
 mod moment;
@@ -18,9 +19,11 @@ mod order;
 mod paging;
 mod reading;
 mod rows;
+mod running;
 mod schema;
 mod state;
 mod stats;
+mod suspects;
 mod window;
 mod writer;
 
@@ -39,6 +42,7 @@ use self::deliveries::SqliteDeliveries;
 pub use self::error::OpenError;
 use self::error::StoreError;
 use self::lock::{DirLock, LockError};
+use self::running::Running;
 use self::state::Shared;
 use self::writer::{Op, Reply, Step, Writer};
 use crate::{
@@ -92,6 +96,10 @@ impl SqliteJournal {
             clock,
         } = options;
         let lock = take_lock(&dir)?;
+        let (running, left) = Running::open(&dir).map_err(|source| OpenError::Directory {
+            dir: dir.clone(),
+            source,
+        })?;
         let file = dir.join(FILE);
         let failed = |error| OpenError::database(&file, error);
         let writing = schema::writing(&file, durability);
@@ -101,11 +109,15 @@ impl SqliteJournal {
         schema::migrate(&mut connection)
             .await
             .map_err(|error| OpenError::schema(&file, error))?;
-        let state = load::state(&mut connection).await.map_err(failed)?;
+        let mut state = load::state(&mut connection).await.map_err(failed)?;
+        let suspects = suspects::after(&mut connection, &mut state, left);
+        state.suspects = suspects.await.map_err(failed)?;
+        running.begin(|| state.suspected());
         let readers = schema::readers(&file)
             .await
             .map_err(|error| failed(error.into()))?;
-        let shared = Arc::new(Shared::new(clock, limits, durability, readers, state));
+        let shared = Shared::new(clock, limits, durability, readers, running, state);
+        let shared = Arc::new(shared);
         let log = Arc::new(Log::new());
         let (ops, queue) = mpsc::channel(QUEUE);
         let checkpoint = checkpoint::run(writing.clone(), log.clone());

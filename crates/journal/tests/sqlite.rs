@@ -3,8 +3,12 @@
 
 #[path = "conformance/suite.rs"]
 mod conformance;
+#[path = "sqlite/deaths.rs"]
+mod deaths;
 #[path = "sqlite/harness.rs"]
 mod harness;
+#[path = "sqlite/upgrade.rs"]
+mod upgrade;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,7 +19,7 @@ pub(super) struct Handed {
     pub(super) fence: u64,
     /// Number of the attempt that is running.
     pub(super) attempt: u32,
-    /// Attempts before that panicked.
+    /// Attempts before that panicked, or ended with their process.
     pub(super) crashes: u32,
     /// Which replay.
     pub(super) replay: u32,
@@ -85,6 +85,16 @@ impl Cursor {
         let looked_at = position <= self.scanned;
         looked_at && !self.fresh.contains_key(&position) && !self.held.contains_key(&position)
             || self.done.contains(&position)
+    }
+
+    /// Is anything handed out?
+    pub(super) fn hands_out(&self) -> bool {
+        !self.fresh.is_empty() || !self.again.is_empty()
+    }
+
+    /// Was it settled, or has it a row? Of what a stored cursor says.
+    pub(super) fn is_settled(&self, position: u64) -> bool {
+        position <= self.upto || self.done.contains(&position)
     }
 
     /// Does it wait behind its ordering key, in memory only?

@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use coordinator_message::{Envelope, Timestamp};
 use tokio::sync::{Mutex, Notify};
 
-use super::cursor::{Handed, WINDOW};
+use super::cursor::WINDOW;
 use super::error::StoreError;
-use super::order::Key;
+use super::hand::Hand;
 use super::paging::Stretch;
 use super::reading::{self, Page, Waiting};
-use super::state::{Handler, Shared, State, Types};
-use crate::{Deliveries, Delivery, JournalError, Token};
+use super::running::Entry;
+use super::state::{Shared, State, Types};
+use crate::{Deliveries, Delivery, JournalError};
 
 /// Most deliveries in one call.
 const MOST: usize = 1024;
@@ -29,7 +30,7 @@ pub(super) struct SqliteDeliveries {
 }
 
 /// What the stream saw when it began to look, and what it has to read therefore.
-struct View {
+pub(super) struct View {
     /// An operator wants nothing to be handed out.
     paused: bool,
     /// Where the log goes on, if nothing of it is in memory.
@@ -40,7 +41,9 @@ struct View {
     due: bool,
     due_changes: u64,
     /// Exception rows that are handed out: the query finds them too.
-    again: BTreeSet<u64>,
+    pub(super) again: BTreeSet<u64>,
+    /// So many may have to wait for one of them: the query finds them too.
+    suspects: usize,
     /// Positions whose turn has come and whose message is not in memory.
     missing: Vec<u64>,
     types: Arc<Types>,
@@ -48,13 +51,13 @@ struct View {
 
 /// What was read.
 #[derive(Default)]
-struct Read {
+pub(super) struct Read {
     /// Exceptions, by due time, whether due or not.
-    waiting: Vec<Waiting>,
+    pub(super) waiting: Vec<Waiting>,
     /// Were these all?
-    all_waiting: bool,
+    pub(super) all_waiting: bool,
     page: Option<Page>,
-    messages: HashMap<u64, Arc<Envelope>>,
+    pub(super) messages: HashMap<u64, Arc<Envelope>>,
 }
 
 /// What became of one look.
@@ -65,15 +68,6 @@ enum Look {
     /// Something was read, but none of it is to be handed out: look again.
     Again,
     Closed,
-}
-
-/// Deliveries on their way out.
-struct Hand<'a> {
-    handler: &'a mut Handler,
-    fences: &'a mut u64,
-    max: usize,
-    now: Timestamp,
-    given: Vec<Delivery>,
 }
 
 impl SqliteDeliveries {
@@ -140,6 +134,7 @@ impl SqliteDeliveries {
             } else {
                 BTreeSet::new()
             },
+            suspects: state.suspects.len(),
             missing: free.filter(|position| !window.keeps(*position)).collect(),
             types: state.types.clone(),
         })
@@ -150,7 +145,7 @@ impl SqliteDeliveries {
         let mut read = Read::default();
         let mut connection = self.shared.readers.acquire().await?;
         if view.due {
-            let most = view.most_waiting(max) + view.again.len();
+            let most = view.most_waiting(max) + view.again.len() + view.suspects;
             read.waiting = reading::waiting(&mut connection, self.id, most + 1).await?;
             read.all_waiting = read.waiting.len() <= most;
         }
@@ -170,11 +165,31 @@ impl SqliteDeliveries {
         Ok(read)
     }
 
+    /// Writes down what is about to run. It comes after the state's lock: whoever begins the file anew takes that one
+    /// within the file's own.
+    fn note(&self, deliveries: &[Delivery]) {
+        let entry = |one: &Delivery| Entry {
+            handler: self.id,
+            position: one.token.position,
+            attempt: one.attempt,
+            replay: one.replay,
+            crashes: one.crashes,
+            runs: true,
+        };
+        let entries = deliveries.iter().map(entry);
+        let all = || self.shared.state().entries();
+        self.shared.running.note(entries, all);
+    }
+
     /// Notes what is handed out. Nothing is awaited from here on, so a dropped wait loses none.
     fn hand_out(&self, view: &View, mut read: Read, max: usize) -> Look {
         let mut state = self.shared.state();
+        let tries_a_suspect = state.tries_a_suspect();
         let State {
-            handlers, fences, ..
+            handlers,
+            fences,
+            suspects,
+            ..
         } = &mut *state;
         let Some(handler) = handlers
             .get_mut(&self.id)
@@ -183,9 +198,12 @@ impl SqliteDeliveries {
             return Look::Closed;
         };
         let mut hand = Hand {
+            id: self.id,
             handler,
             fences,
+            suspects,
             max,
+            tries_a_suspect,
             now: self.shared.clock.now(),
             given: Vec::new(),
         };
@@ -233,130 +251,8 @@ impl View {
     }
 
     /// Half of what is asked for while there is news: late retries do not starve first tries.
-    fn most_waiting(&self, max: usize) -> usize {
+    pub(super) fn most_waiting(&self, max: usize) -> usize {
         if self.news { max.div_ceil(2) } else { max }
-    }
-}
-
-impl Hand<'_> {
-    /// Gives exceptions that are due, and answers when the next is.
-    fn give_waiting(&mut self, view: &View, read: &Read) -> Option<Timestamp> {
-        let most = view.most_waiting(self.max);
-        for waiting in &read.waiting {
-            let position = waiting.position;
-            let cursor = &self.handler.cursor;
-            // Handed out now, or when the row was read: then the row may be older than what became of it. Held: then
-            // the row is newer, and becomes known in a moment.
-            if view.again.contains(&position)
-                || cursor.handed(position).is_some()
-                || cursor.held.contains_key(&position)
-            {
-                continue;
-            }
-            if waiting.due > self.now || self.given.len() >= most {
-                return Some(waiting.due);
-            }
-            let Some(message) = read.messages.get(&position) else {
-                return Some(waiting.due);
-            };
-            let handed = waiting.handed.clone();
-            let handed = self.give(position, message.clone(), handed);
-            self.handler.cursor.again.insert(position, handed);
-        }
-        (!read.all_waiting).then_some(self.now)
-    }
-
-    /// Gives what waited behind its ordering key and does not any more.
-    fn give_free(&mut self, read: &mut HashMap<u64, Arc<Envelope>>) {
-        while self.given.len() < self.max {
-            let handler = &mut self.handler;
-            let Some(position) = handler.cursor.free.first().copied() else {
-                return;
-            };
-            let kept = handler.window.take(position);
-            let Some(message) = kept.or_else(|| read.remove(&position)) else {
-                // It was freed after the view was taken, and is read with the next.
-                return;
-            };
-            handler.cursor.free.remove(&position);
-            if let Some(key) = handler.cursor.held.remove(&position) {
-                self.give_fresh(position, message, Some(key));
-            }
-        }
-    }
-
-    /// Gives what comes next in the log, and moves the reading position. What comes then and has to wait behind its key
-    /// is looked at, too: it shows as parked.
-    fn give_ready(&mut self) {
-        while self.handler.cursor.room() > 0 {
-            let handler = &mut self.handler;
-            let enough = self.given.len() >= self.max;
-            if enough
-                && !handler
-                    .window
-                    .peek()
-                    .is_some_and(|next| handler.holds_key_of(next))
-            {
-                break;
-            }
-            let Some((position, message)) = handler.window.pop() else {
-                break;
-            };
-            let cursor = &mut handler.cursor;
-            // Retention or an operator may have moved the cursor over it meanwhile.
-            if position <= cursor.scanned {
-                continue;
-            }
-            cursor.advance(position);
-            if cursor.done.contains(&position) || cursor.handed(position).is_some() {
-                continue;
-            }
-            let key = handler.key_of(&message);
-            if let Some(key) = &key
-                && !handler.order.enter(key, position)
-            {
-                handler.cursor.held.insert(position, key.clone());
-                handler.window.keep(position, message);
-                continue;
-            }
-            self.give_fresh(position, message, key);
-        }
-        let handler = &mut self.handler;
-        if handler.window.is_empty() {
-            handler.cursor.advance(handler.window.upto());
-        }
-    }
-
-    /// Gives a message as its first attempt.
-    fn give_fresh(&mut self, position: u64, message: Arc<Envelope>, key: Option<Arc<Key>>) {
-        let handed = Handed {
-            fence: 0,
-            attempt: 1,
-            crashes: 0,
-            replay: 0,
-            key,
-        };
-        let handed = self.give(position, message, handed);
-        self.handler.cursor.fresh.insert(position, handed);
-    }
-
-    /// Gives one delivery a number of its own.
-    fn give(&mut self, position: u64, message: Arc<Envelope>, mut handed: Handed) -> Handed {
-        *self.fences += 1;
-        handed.fence = *self.fences;
-        self.given.push(Delivery {
-            message,
-            attempt: handed.attempt,
-            crashes: handed.crashes,
-            replay: handed.replay,
-            token: Token {
-                handler: self.handler.name.clone(),
-                shard: 0,
-                position,
-                fence: handed.fence,
-            },
-        });
-        handed
     }
 }
 
@@ -368,7 +264,10 @@ impl Deliveries for SqliteDeliveries {
             // Registered before looking, so that what comes meanwhile wakes it.
             let woken = self.wake.notified();
             let due = match self.look(max).await {
-                Ok(Look::Found(deliveries)) => return Ok(deliveries),
+                Ok(Look::Found(deliveries)) => {
+                    self.note(&deliveries);
+                    return Ok(deliveries);
+                }
                 Ok(Look::Closed) => return Ok(Vec::new()),
                 Ok(Look::Again) => continue,
                 Ok(Look::Nothing(due)) => due,

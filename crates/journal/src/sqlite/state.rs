@@ -9,6 +9,8 @@ use tokio::sync::Notify;
 
 use super::cursor::{Cursor, Handed};
 use super::order::{Key, Order};
+use super::running::Running;
+use super::suspects::Suspects;
 use super::window::Window;
 use crate::{Clock, Durability, Limits};
 
@@ -23,6 +25,8 @@ pub(super) struct Shared {
     pub(super) opened: Timestamp,
     /// Tells the writer that some handler's window is full of what waits behind its keys.
     pub(super) crowded: Notify,
+    /// What is handed out, for the next process.
+    pub(super) running: Running,
     state: Mutex<State>,
 }
 
@@ -48,6 +52,8 @@ pub(super) struct State {
     pub(super) closed: bool,
     /// Counts what was handed out: no two have the same number.
     pub(super) fences: u64,
+    /// What may have killed the process before this one.
+    pub(super) suspects: Suspects,
 }
 
 /// Message types and their numbers.
@@ -106,6 +112,7 @@ impl Shared {
         limits: Limits,
         durability: Durability,
         readers: SqlitePool,
+        running: Running,
         state: State,
     ) -> Self {
         Self {
@@ -115,12 +122,19 @@ impl Shared {
             durability,
             readers,
             crowded: Notify::new(),
+            running,
             state: Mutex::new(state),
         }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stream of a handler ended: what it had handed out does not run any more, as far as this journal knows.
+    pub(super) fn given_back(&self) {
+        self.running.begin(|| self.state().entries());
+        self.state().try_the_next();
     }
 }
 
@@ -154,6 +168,11 @@ impl State {
     /// Ends every stream.
     pub(super) fn close(&mut self) {
         self.closed = true;
+        self.wake_all();
+    }
+
+    /// Makes every stream look again.
+    pub(super) fn wake_all(&self) {
         for handler in self.handlers.values() {
             handler.wake.notify_one();
         }

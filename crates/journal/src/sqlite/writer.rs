@@ -235,6 +235,10 @@ impl Writer {
             warn!(error = %error, "the journal was closed without writing its cursors");
         }
         self.shared.state().close();
+        // What runs yet does not die with this process: it is not waited for.
+        self.shared
+            .running
+            .close(|| self.shared.state().suspected());
         self.shared.readers.close().await;
         if let Some(connection) = self.connection.take() {
             let _ = connection.close().await;

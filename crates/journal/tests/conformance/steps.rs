@@ -15,7 +15,7 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const RETENTION: Duration = Duration::from_secs(24 * 3600);
 /// What a receipt of this suite says.
 pub(crate) const STRICT: Durability = Durability::Strict;
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Bounds that no test reaches by accident.
 pub(crate) fn roomy() -> Limits {

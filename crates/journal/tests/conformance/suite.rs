@@ -1,5 +1,6 @@
 //! What every engine promises. An engine's test file implements [`Harness`] and names it in `conformance!`.
 
+pub(crate) mod deaths;
 pub(crate) mod delay;
 pub(crate) mod deliver;
 pub(crate) mod discard;

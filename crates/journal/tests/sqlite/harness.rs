@@ -75,7 +75,7 @@ impl Harness for SqliteHarness {
         let (old, new) = (self.dir(), TempDir::new().unwrap());
         let mut lock = connect(&old).await;
         query("BEGIN IMMEDIATE").execute(&mut lock).await.unwrap();
-        for file in ["journal.db-wal", "journal.db"] {
+        for file in ["journal.running", "journal.db-wal", "journal.db"] {
             fs::copy(old.join(file), new.path().join(file)).unwrap();
         }
         query("ROLLBACK").execute(&mut lock).await.unwrap();

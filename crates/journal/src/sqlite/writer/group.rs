@@ -13,6 +13,7 @@ use super::settling::Settled;
 use super::{Reply, Writer};
 use crate::sqlite::error::StoreError;
 use crate::sqlite::load;
+use crate::sqlite::running::Entry;
 use crate::sqlite::state::{Shared, State};
 use crate::{NewMessage, Receipt, ReceiptStatus, Settle, SettleOutcome, Verdict};
 
@@ -118,6 +119,8 @@ impl Writer {
             }
         }
         batch.apply(&mut state);
+        drop(state);
+        plan.note_given_back(&shared);
         Ok((receipts, plan.outcomes))
     }
 
@@ -211,6 +214,19 @@ impl<'a> Plan<'a> {
                 .collect())
         });
         receipts.collect()
+    }
+
+    /// What was given back does not run any more.
+    fn note_given_back(&self, shared: &Shared) {
+        let settled = self.settled.iter();
+        let settled = settled.flat_map(|(id, settled)| settled.iter().map(|one| (*id, one)));
+        let given_back = settled.filter_map(|(id, one)| one.given_back(id));
+        let given_back: Vec<Entry> = given_back.collect();
+        if !given_back.is_empty() {
+            shared
+                .running
+                .note(given_back.into_iter(), || shared.state().entries());
+        }
     }
 
     /// Takes one settle in, if its token is the current one and nothing else of this group used it.

@@ -44,12 +44,18 @@ impl Writer {
 
         let mut state = shared.state();
         handler.open = absence == Absence::Waiting;
+        let mut returned = false;
         if let Some(earlier) = state.handlers.remove(&id) {
+            returned = earlier.cursor.hands_out();
             handler.generation = earlier.generation + 1;
             handler.reading = earlier.reading;
             earlier.wake.notify_one();
         }
         state.handlers.insert(id, handler);
+        drop(state);
+        if returned {
+            shared.given_back();
+        }
         Ok(())
     }
 }

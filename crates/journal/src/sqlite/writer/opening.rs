@@ -58,7 +58,9 @@ impl Writer {
             }
         }
         handler.open = true;
+        let mut returned = false;
         if let Some(earlier) = state.handlers.remove(&id) {
+            returned = earlier.cursor.hands_out();
             handler.generation = earlier.generation + 1;
             handler.reading = earlier.reading;
             earlier.wake.notify_one();
@@ -68,6 +70,10 @@ impl Writer {
             generation: handler.generation,
         };
         state.handlers.insert(id, handler);
+        drop(state);
+        if returned {
+            shared.given_back();
+        }
         Ok(opened)
     }
 }

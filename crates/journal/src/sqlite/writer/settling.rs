@@ -14,6 +14,7 @@ use crate::sqlite::error::StoreError;
 use crate::sqlite::load::save_cursors;
 use crate::sqlite::order::Key;
 use crate::sqlite::rows::json_list;
+use crate::sqlite::running::Entry;
 use crate::sqlite::state::{Handler, Shared, State};
 use crate::{Failure, FailureKind, Verdict};
 
@@ -88,6 +89,10 @@ impl<'a> Settled<'a> {
 
     /// Makes it known: to be called after the commit only.
     pub(super) fn apply(state: &mut State, id: i64, settled: &[Self], what: &Consequences) {
+        let survived = settled
+            .iter()
+            .map(|one| (one.position, one.is_given_back()));
+        state.survived(id, survived);
         let known = state.handlers.get(&id);
         let Some(read) = known.map(|handler| state.read_by(handler)) else {
             return;
@@ -117,6 +122,17 @@ impl<'a> Settled<'a> {
             | Verdict::DeadKey { failure }
             | Verdict::Park { failure } => End::Dead(failure),
         }
+    }
+
+    /// Is it to be handed out again as if it had not been?
+    fn is_given_back(&self) -> bool {
+        matches!(self.verdict, Verdict::Release { .. })
+    }
+
+    /// For the next process: it does not run any more, though its next attempt has the same number.
+    pub(super) fn given_back(&self, handler: i64) -> Option<Entry> {
+        let entry = || self.handed.entry(handler, self.position, false);
+        self.is_given_back().then(entry)
     }
 
     /// Why the attempt failed, if one did.

@@ -11,6 +11,9 @@ pub(super) const HANDLERS: [(&str, &[&str], bool); 2] = [
     ("audit.note", &[PAID], false),
 ];
 
+/// So many deaths, and a delivery is handed out apart from others like it.
+pub(super) const SUSPECT: u32 = 2;
+
 /// Where the delivery of a message to a handler stands.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
@@ -42,6 +45,10 @@ pub(super) enum Again {
 pub(super) struct Slot {
     pub(super) place: Place,
     pub(super) replay: u32,
+    /// It ran when so many processes died, or more: what an engine has read ahead may count as run.
+    pub(super) crashes: u32,
+    /// It ran at more than one death. Such deliveries are not handed out together: it may come later.
+    pub(super) suspect: bool,
     /// It has not been settled yet since it was published: it waits for its key, and holds it.
     pub(super) in_order: bool,
 }
@@ -72,6 +79,8 @@ impl Message {
                     again: Again::No,
                 },
                 replay: 0,
+                crashes: 0,
+                suspect: false,
                 in_order: true,
             })
         };
@@ -94,6 +103,8 @@ impl Slot {
     /// Scheduled again.
     pub(super) fn replayed(&mut self, due: Timestamp) {
         self.replay += 1;
+        self.crashes = 0;
+        self.suspect = false;
         // A second replay before it was begun: is it the same one, brought forward, or another?
         self.place = Place::Waiting {
             attempt: 1,
@@ -137,6 +148,13 @@ pub(super) fn ready(messages: &[Message], handler: usize, now: Timestamp) -> Vec
         }
     }
     ready
+}
+
+/// Those of them that come whatever else is handed out.
+pub(super) fn sure(messages: &[Message], handler: usize, now: Timestamp) -> usize {
+    let ready = ready(messages, handler, now).into_iter();
+    let slots = ready.filter_map(|index| messages[index].slots[handler].as_ref());
+    slots.filter(|slot| !slot.suspect).count()
 }
 
 /// Does the earlier message hold the key of the later one?

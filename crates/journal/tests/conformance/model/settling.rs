@@ -3,7 +3,7 @@
 use coordinator_journal::{Delivery, Settle, SettleOutcome, Verdict};
 
 use super::super::{ENROLLED, emit};
-use super::expected::{Again, Message, Place, Slot, bury, parked};
+use super::expected::{Again, Message, Place, SUSPECT, Slot, bury, parked};
 use super::world::World;
 
 impl World {
@@ -65,6 +65,7 @@ impl World {
             return;
         }
         self.settle_once(&delivery, verdict.clone()).await;
+        let given_back = matches!(verdict, Verdict::Release { .. });
         let place = match verdict {
             Verdict::Ack { .. } => Place::Done,
             Verdict::Dead { .. } => Place::Dead,
@@ -85,6 +86,8 @@ impl World {
             },
         };
         let slot = self.slot(at, handler);
+        slot.crashes = delivery.crashes;
+        slot.suspect = given_back && delivery.crashes >= SUSPECT;
         match place {
             Place::Done | Place::Dead => slot.end(place),
             _ => slot.place = place,

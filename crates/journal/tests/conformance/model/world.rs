@@ -1,6 +1,6 @@
 //! The journal under test beside what it should know.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coordinator_journal::{
     Control, Deliveries, Delivery, FailureKind, HandlerSpec, Journal, Limits, NewMessage,
@@ -10,7 +10,7 @@ use coordinator_message::Timestamp;
 
 use super::super::{Harness, PAID, failure, message, roomy, spec};
 use super::Action;
-use super::expected::{Again, HANDLERS, Message, Place, difference, ready};
+use super::expected::{Again, HANDLERS, Message, Place, SUSPECT, difference, ready, sure};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -136,11 +136,21 @@ impl World {
         if self.paused[handler] {
             return;
         }
-        let now = self.now();
-        let mut left = count.min(ready(&self.messages, handler, now).len());
+        let sure = sure(&self.messages, handler, self.now());
+        self.take_all(handler, count.min(sure), self.patience).await;
+    }
+
+    /// Time goes on by a second whenever nothing has come for `step`.
+    async fn take_all(&mut self, handler: usize, mut left: usize, step: Duration) {
+        let begun = Instant::now();
         while left > 0 {
-            let next = tokio::time::timeout(self.patience, self.streams[handler].next(left)).await;
-            let next = next.expect("what is ready should come").unwrap();
+            let next = tokio::time::timeout(step, self.streams[handler].next(left)).await;
+            let Ok(next) = next else {
+                assert!(begun.elapsed() < self.patience, "what is ready should come");
+                self.harness.clock().advance(Duration::from_secs(1));
+                continue;
+            };
+            let next = next.unwrap();
             assert!(next.len() <= left, "more came than were asked for");
             left -= next.len();
             for delivery in next {
@@ -167,6 +177,11 @@ impl World {
         );
         let found = (delivery.attempt, delivery.replay);
         assert_eq!(found, (attempt, slot.replay), "message {index}");
+        assert!(
+            delivery.crashes >= slot.crashes,
+            "message {index}: {slot:?}"
+        );
+        slot.suspect = false;
         slot.place = Place::Out(Box::new(delivery));
     }
 
@@ -187,6 +202,8 @@ impl World {
         let slots = self.messages.iter_mut().flat_map(|one| &mut one.slots);
         for slot in slots.flatten() {
             if let Place::Out(delivery) = &slot.place {
+                slot.crashes = delivery.crashes + u32::from(crash);
+                slot.suspect = slot.crashes >= SUSPECT;
                 slot.place = Place::Waiting {
                     attempt: delivery.attempt,
                     due: Timestamp::default(),
@@ -225,7 +242,10 @@ impl World {
         self.publish(&[Some(0), None]).await;
         for handler in 0..HANDLERS.len() {
             while !ready(&self.messages, handler, self.now()).is_empty() {
-                self.take(handler, 100).await;
+                // Of suspects one comes, for nothing is handed out.
+                let sure = sure(&self.messages, handler, self.now());
+                self.take_all(handler, sure.max(1), self.patience / 100)
+                    .await;
                 while let Some((at, delivery)) = self.out(handler, 0) {
                     let emits = Vec::new();
                     self.settle_once(&delivery, Verdict::Ack { emits }).await;

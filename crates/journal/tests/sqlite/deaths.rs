@@ -1,0 +1,113 @@
+//! What may have killed the process runs alone, and nothing else waits for it.
+
+use std::time::Duration;
+
+use coordinator_journal::Journal;
+
+use crate::conformance::{self, ENROLLED, Ending, Harness, PAID, again, message, spec};
+use crate::harness::SqliteHarness;
+
+/// Long enough for what is due to come.
+const MOMENT: Duration = Duration::from_millis(200);
+
+/// Opens two handlers, and lets the process die twice with what both run: two deliveries each.
+async fn died_twice(harness: &SqliteHarness) -> Box<dyn Journal> {
+    let mut journal = harness.open(conformance::roomy()).await;
+    for round in 0..2 {
+        let mut lms = conformance::paid_handler(&*journal, "lms.enrol").await;
+        let from = coordinator_journal::StartFrom::Now;
+        let mut mail = journal
+            .open(spec("mail.send", &[ENROLLED], from))
+            .await
+            .unwrap();
+        if round == 0 {
+            conformance::publish_numbers(&*journal, PAID, 2).await;
+            conformance::publish_numbers(&*journal, ENROLLED, 2).await;
+        }
+        for stream in [&mut lms, &mut mail] {
+            let out = conformance::take(stream, 2).await;
+            assert!(out.iter().all(|one| one.crashes == round));
+        }
+        drop((lms, mail));
+        journal = again(harness, journal, Ending::Crash).await;
+    }
+    journal
+}
+
+#[tokio::test]
+async fn suspects_of_all_handlers_run_one_at_a_time_and_what_is_new_flows_on() {
+    let harness = SqliteHarness::new();
+    let journal = died_twice(&harness).await;
+    let mut lms = conformance::paid_handler(&*journal, "lms.enrol").await;
+    let from = coordinator_journal::StartFrom::Now;
+    let mut mail = journal
+        .open(spec("mail.send", &[ENROLLED], from))
+        .await
+        .unwrap();
+    let first = conformance::take_one(&mut lms).await;
+    assert_eq!(first.crashes, 2);
+    for (name, stream) in [(PAID, &mut lms), (ENROLLED, &mut mail)] {
+        let nothing = tokio::time::timeout(MOMENT, stream.next(1)).await;
+        assert!(nothing.is_err(), "{nothing:?}");
+        let new = conformance::publish(&*journal, message(name, "3")).await;
+        let next = conformance::take_one(stream).await;
+        assert_eq!((next.message.id, next.crashes), (new.id, 0));
+        conformance::ack(&*journal, &next).await;
+    }
+    // Given back, it does not stand in the way of the others.
+    let later = harness.clock_now().after(Duration::from_secs(60));
+    conformance::release(&*journal, &first, Some(later)).await;
+    for _ in 0..2 {
+        let next = conformance::take_one(&mut mail).await;
+        assert_eq!(next.crashes, 2);
+        let nothing = tokio::time::timeout(MOMENT, lms.next(1)).await;
+        assert!(nothing.is_err(), "{nothing:?}");
+        conformance::ack(&*journal, &next).await;
+    }
+    let second = conformance::take_one(&mut lms).await;
+    assert_ne!(second.message.id, first.message.id);
+    conformance::ack(&*journal, &second).await;
+    harness.clock().advance(Duration::from_secs(60));
+    let first = conformance::take_one(&mut lms).await;
+    assert_eq!((first.attempt, first.crashes), (1, 2));
+    conformance::ack(&*journal, &first).await;
+    conformance::nothing_else_waits(&*journal, &mut lms).await;
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn a_suspect_whose_handler_leaves_does_not_stand_in_the_way() {
+    let harness = SqliteHarness::new();
+    let journal = died_twice(&harness).await;
+    let mut lms = conformance::paid_handler(&*journal, "lms.enrol").await;
+    let from = coordinator_journal::StartFrom::Now;
+    let mut mail = journal
+        .open(spec("mail.send", &[ENROLLED], from))
+        .await
+        .unwrap();
+    let first = conformance::take_one(&mut lms).await;
+    assert_eq!(first.crashes, 2);
+    let nothing = tokio::time::timeout(MOMENT, mail.next(1)).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+    let absence = coordinator_journal::Absence::Waiting;
+    journal.leave("lms.enrol", absence).await.unwrap();
+    let next = conformance::take_one(&mut mail).await;
+    assert_eq!(next.crashes, 2);
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_file_that_is_not_readable_blames_nobody() {
+    let harness = SqliteHarness::new();
+    let journal = harness.open(conformance::roomy()).await;
+    let mut stream = conformance::paid_handler(&*journal, "lms.enrol").await;
+    conformance::publish_numbers(&*journal, PAID, 1).await;
+    conformance::take_one(&mut stream).await;
+    drop(stream);
+    harness.crash(journal).await;
+    std::fs::write(harness.dir().join("journal.running"), [0xff; 4096]).unwrap();
+    let journal = harness.open(conformance::roomy()).await;
+    let mut stream = conformance::paid_handler(&*journal, "lms.enrol").await;
+    assert_eq!(conformance::take_one(&mut stream).await.crashes, 0);
+    journal.close().await;
+}
