@@ -113,6 +113,19 @@ impl TestHouse {
         code
     }
 
+    /// Waits until the host has died by itself.
+    ///
+    /// # Panics
+    ///
+    /// If it ended in an orderly way.
+    #[track_caller]
+    pub fn dies(&mut self) {
+        self.door.set(None);
+        let status = self.running().ended();
+        assert_eq!(status.code(), None, "it was to die of a signal");
+        self.read_log();
+    }
+
     /// Returns when all that the last process said is in the log.
     fn read_log(&mut self) {
         let logged = self.logged.take();

@@ -1,4 +1,5 @@
 //! A plugin whose handlers do what handlers should not: nobody but they notice.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use coordinator_tests::{TestHouse, eventually};
 use serde_json::{Value, json};
@@ -283,4 +284,46 @@ fn a_route_that_panics_answers_500_with_a_trace_id_and_nothing_else() {
     // By the plugin, with the place, and by the host.
     house.log().until("in a route, as asked", 2);
     the_fine_handler_keeps_its_pace(&house);
+}
+
+#[test]
+fn a_message_that_kills_its_host_is_given_up_and_what_ran_beside_it_is_not() {
+    let mut house = house();
+    let (kill, go) = (house.folder().join("kill"), house.folder().join("go"));
+    for _ in 0..4 {
+        publish(&house, "waits", go.to_str().unwrap());
+    }
+    publish(&house, "kills", kill.to_str().unwrap());
+    let running = |house: &TestHouse, handler: &str| {
+        let handler = house.handler(&format!("misbehaving.{handler}"));
+        handler["running"].as_u64().unwrap()
+    };
+    for _ in 0..2 {
+        eventually("all five run", || {
+            (running(&house, "waits") + running(&house, "kills") == 5).then_some(())
+        });
+        std::fs::write(&kill, "").unwrap();
+        house.dies();
+        std::fs::remove_file(&kill).unwrap();
+        house.start();
+    }
+    // Each of them may be what killed it twice: they are tried one at a time.
+    std::fs::write(&go, "").unwrap();
+    eventually("its turn comes", || {
+        (running(&house, "kills") == 1).then_some(())
+    });
+    std::fs::write(&kill, "").unwrap();
+    house.dies();
+    house.start();
+    let letter = dead_letter(&house, "kills");
+    assert_eq!(letter["failure"]["kind"], "poison", "{letter}");
+    let chain = letter["failure"]["chain"].to_string();
+    assert!(chain.contains("3 attempts"), "{chain}");
+    eventually("the others are acked", || {
+        let acked = "/api/v1/messages?type=org.example.misbehave.waits.v1&state=acked";
+        (house.list(acked).len() == 4).then_some(())
+    });
+    the_fine_handler_keeps_its_pace(&house);
+    house.log().until("died while deliveries ran", 3);
+    house.expect_dead_letters(1);
 }
