@@ -52,7 +52,7 @@ pub struct Dispatch {
     pub threads: usize,
     /// Attempts before a dead letter.
     pub max_attempts: u32,
-    /// Panics of one message before a dead letter.
+    /// Panics of one message, or deaths of its host, before a dead letter.
     pub max_crashes: u32,
     /// Waits between attempts.
     pub backoff: Backoff,
