@@ -4,20 +4,25 @@
 --      replay, m, d.
 if call('EXISTS', BEAT) == 0 then return { 0, '', {} } end
 local handler, node, now = ARGV[1], ARGV[2], ARGV[3]
-local given = {}
-for _, pid in ipairs(call('ZRANGEBYSCORE', Z, '-inf', now, 'LIMIT', 0, ARGV[4])) do
-  local attempts, crashes, replay, due = read_row(call('HGET', X, pid) or 'w,0,0,0,0')
+local due = call('ZRANGEBYSCORE', Z, '-inf', now, 'LIMIT', 0, ARGV[4])
+local waiting = look_up(X, due)
+local given, taken, rows, owners = {}, {}, {}, {}
+for _, pid in ipairs(due) do
+  local attempts, crashes, replay, time = read_row(waiting[pid] or 'w,0,0,0,0')
   local m, d = message(handler, pid)
   if m and takes(handler, m, pid) then
-    call('ZREM', Z, pid)
-    call('HSET', X, pid, row(attempts, crashes, replay, due, 'o'))
-    call('HSET', W, pid, node)
+    taken[#taken + 1] = pid
+    add_pair(rows, pid, row(attempts, crashes, replay, time, 'o'))
+    add_pair(owners, pid, node)
     given[#given + 1] = { pid, attempts, crashes, replay, m, d }
   else
     bury(handler, pid, now, attempts, replay, ARGV[5])
     if m then free(key_and_type(m), pid, now) end
   end
 end
+in_pieces('ZREM', Z, taken)
+in_pieces('HSET', X, rows)
+in_pieces('HSET', W, owners)
 finish(handler)
 local following = call('ZRANGE', Z, 0, 0, 'WITHSCORES')
 return { 1, following[2] or '', given }

@@ -8,6 +8,30 @@ local call = redis.call
 -- How many deliveries of the handler were settled, or came to be; written once, by finish().
 local settled = 0
 
+-- Calls a command with a list of arguments, in pieces that the stack holds.
+local function in_pieces(command, key, arguments)
+  for at = 1, #arguments, 128 do
+    call(command, key, unpack(arguments, at, math.min(at + 127, #arguments)))
+  end
+end
+
+-- The values of these fields that a hash has.
+local function look_up(key, fields)
+  local found = {}
+  for at = 1, #fields, 128 do
+    local upto = math.min(at + 127, #fields)
+    local values = call('HMGET', key, unpack(fields, at, upto))
+    for i = at, upto do found[fields[i]] = values[i - at + 1] or nil end
+  end
+  return found
+end
+
+-- Adds a pair to a list.
+local function add_pair(list, first, second)
+  local count = #list
+  list[count + 1], list[count + 2] = first, second
+end
+
 -- An entry id with zeros before both numbers.
 local function pid_of(id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
@@ -79,11 +103,15 @@ local function wait(pid, attempts, crashes, replay, due)
   call('ZADD', Z, due, pid)
 end
 
--- Adds the record of a failed attempt.
-local function remember(handler, pid, now, record)
-  local name = handler .. '|' .. pid
-  call('HSET', A, name, (call('HGET', A, name) or '') .. packed({ record }))
-  call('ZADD', AZ, now, name)
+-- Adds records of failed attempts: names of deliveries, and a record for each.
+local function remember(names, records, now)
+  local before, all, times = look_up(A, names), {}, {}
+  for i, name in ipairs(names) do
+    add_pair(all, name, (before[name] or '') .. packed({ records[i] }))
+    add_pair(times, now, name)
+  end
+  in_pieces('HSET', A, all)
+  in_pieces('ZADD', AZ, times)
 end
 
 -- Takes every trace of a delivery away but its attempts and replay number.

@@ -7,7 +7,23 @@
 --      freed. What is not held any more was settled by an earlier call whose answer was lost.
 if call('EXISTS', BEAT) == 0 then return { 0, 0 } end
 local handler, node, now, blocked = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local at = 6
+-- What is written at the end, all at once: nothing in between looks at it.
+local names, records, gone, copies, rows, times = {}, {}, {}, {}, {}, {}
+
+-- Those that are no first attempts, and which node each of them was given to.
+local begun, at = {}, 6
+for _ = 1, tonumber(ARGV[5]) do
+  if ARGV[at + 1] ~= '1' then begun[#begun + 1] = ARGV[at] end
+  at = at + 12 + 4 * tonumber(ARGV[at + 11])
+end
+local owners = look_up(W, begun)
+local ended = {}
+for _, pid in ipairs(begun) do
+  if owners[pid] == node then ended[#ended + 1] = pid end
+end
+in_pieces('HDEL', W, ended)
+
+at = 6
 for _ = 1, tonumber(ARGV[5]) do
   local pid, first, key, verdict, due = ARGV[at], ARGV[at + 1] == '1', ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local attempts, crashes, replay = ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
@@ -17,14 +33,20 @@ for _ = 1, tonumber(ARGV[5]) do
   if first then
     held = call('XACK', S, handler, pid) == 1
   else
-    held = call('HGET', W, pid) == node
-    if held then call('HDEL', W, pid) end
+    held = owners[pid] == node
+    owners[pid] = nil
   end
   if held then
-    if record ~= '' then remember(handler, pid, now, record) end
+    if record ~= '' then
+      names[#names + 1] = handler .. '|' .. pid
+      records[#names] = record
+    end
     if verdict == 'p' and call('HGET', Y, key) ~= pid then verdict = 'd' end
     if verdict == 'a' then
-      if not first then forget(handler, pid) end
+      if not first then
+        gone[#gone + 1] = pid
+        copies[#gone] = handler .. '|' .. pid
+      end
       settled = settled + 1
       free(key, pid, now)
       for i = 0, emits - 1 do
@@ -32,6 +54,9 @@ for _ = 1, tonumber(ARGV[5]) do
         call('XADD', O, '*', 'm', ARGV[e], 'd', ARGV[e + 1], 'i', ARGV[e + 2], 'h', ARGV[e + 3])
       end
       if children ~= '' then call('HSET', CH, pid, (call('HGET', CH, pid) or '') .. children) end
+    elseif (verdict == 'r' or verdict == 'l') and key == '' then
+      add_pair(rows, pid, row(attempts, crashes, replay, due, 'w'))
+      add_pair(times, due, pid)
     elseif verdict == 'r' or verdict == 'l' then
       wait_in_order(key, pid, attempts, crashes, replay, due)
     elseif verdict == 'p' then
@@ -47,5 +72,11 @@ for _ = 1, tonumber(ARGV[5]) do
   end
   at = at + 4 * emits
 end
+remember(names, records, now)
+in_pieces('HDEL', X, gone)
+in_pieces('ZREM', Z, gone)
+in_pieces('HDEL', E, copies)
+in_pieces('HSET', X, rows)
+in_pieces('ZADD', Z, times)
 finish(handler)
 return { 1, freed }

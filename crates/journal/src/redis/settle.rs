@@ -57,7 +57,7 @@ struct Claimed {
     token: Token,
 }
 
-/// Those of one shard and handler.
+/// Those of one shard and handler that go through one script.
 struct Part {
     claimed: Vec<Claimed>,
     answer: oneshot::Receiver<Result<Outcome, StoreError>>,
@@ -89,11 +89,12 @@ pub(super) async fn settle(
                     generation: view.generation,
                     token: one.token,
                 };
-                let same = |part: &&mut (Vec<Claimed>, Vec<Line>)| {
-                    part.0.first().is_some_and(|first| {
+                let plain = line.is_plain(view.order);
+                let same = |(others, lines): &&mut (Vec<Claimed>, Vec<Line>)| {
+                    others.first().is_some_and(|first| {
                         first.token.shard == claimed.token.shard
                             && first.token.handler == claimed.token.handler
-                    })
+                    }) && lines[0].is_plain(view.order) == plain
                 };
                 match parts.iter_mut().find(same) {
                     Some(part) => {

@@ -52,9 +52,23 @@ impl Counts {
 struct Native {
     id: String,
     types: Vec<MessageType>,
+    /// Of a hundred.
     failing: u64,
+    first_attempts: AtomicU64,
     counts: Arc<Counts>,
     seen: Arc<dyn Fn(&Delivery) + Send + Sync>,
+}
+
+impl Native {
+    /// Is this one of those that fail once? They are spread evenly: by chance twenty in a row would fail now and then, and
+    /// open the handler's breaker.
+    fn fails(&self, delivery: &Delivery) -> bool {
+        if self.failing == 0 || delivery.attempt > 1 {
+            return false;
+        }
+        let number = self.first_attempts.fetch_add(1, Ordering::Relaxed);
+        number * self.failing / 100 != (number + 1) * self.failing / 100
+    }
 }
 
 impl Target for Native {
@@ -70,8 +84,7 @@ impl Target for Native {
     }
 
     fn deliver(&self, delivery: &Delivery) -> Running {
-        let hash = u64::from(delivery.message.id.as_bytes()[15]);
-        if delivery.attempt == 1 && hash * 100 / 256 < self.failing {
+        if self.fails(delivery) {
             let after = Some(Duration::from_millis(200));
             let chain = vec!["the LMS answered 503".to_owned()];
             return Box::pin(std::future::ready(Reply::Retry { after, chain }));
@@ -107,6 +120,7 @@ pub(crate) async fn dispatch(
                 id: format!("bench.handler-{number}"),
                 types: types.clone(),
                 failing: measures.failing,
+                first_attempts: AtomicU64::new(0),
                 counts: Arc::clone(counts),
                 seen: Arc::clone(&seen),
             };

@@ -6,7 +6,7 @@ local upto = read_upto(handler)
 
 local function told(pid, replay, attempts)
   local record = '{"replay":' .. replay .. ',"attempt":' .. attempts .. ',' .. string.sub(failure, 2)
-  remember(handler, pid, now, record)
+  remember({ handler .. '|' .. pid }, { record }, now)
   return 1
 end
 
