@@ -10,14 +10,14 @@ use crate::burst::{
     Ledger, SENDERS, a_tenth_fails_once, every_accepted_event_was_handled,
     every_emit_is_there_once, moments, note_settled, nothing_settled_was_repeated,
 };
-use crate::servers::{on_redis, server};
+use crate::servers::{BLAMELESS, on_redis, server};
 
 const EVENTS: u64 = 2_000;
 const KILLS: usize = 20;
 
 #[test]
 fn a_host_killed_twenty_times_in_a_burst_loses_and_doubles_nothing() {
-    kill_the_host(TestHouse::builder());
+    kill_the_host(TestHouse::builder().config(BLAMELESS));
 }
 
 #[test]

@@ -50,7 +50,9 @@ struct Book {
     epoch: u32,
     end: usize,
     limit: usize,
-    /// It could not be written, which was said; or it is complete.
+    /// The last write failed, which was said: the next one begins the file anew.
+    failing: bool,
+    /// It is complete.
     closed: bool,
 }
 
@@ -73,6 +75,7 @@ impl Running {
             epoch,
             end: HEADER,
             limit: LIMIT,
+            failing: false,
             closed: false,
         };
         let running = Self {
@@ -90,7 +93,7 @@ impl Running {
         self.with(|book| {
             let epoch = book.epoch;
             let bytes: Vec<u8> = entries.flat_map(|entry| entry.bytes(epoch)).collect();
-            if book.end + bytes.len() > book.limit {
+            if book.failing || book.end + bytes.len() > book.limit {
                 return book.begin(&all());
             }
             book.file.write_all_at(&bytes, book.end as u64)?;
@@ -113,16 +116,17 @@ impl Running {
         });
     }
 
-    /// A failure costs no message: it is said once, and the deaths of this process are not counted.
+    /// A failure costs no message. It is said when it begins: a death of this process is not counted then.
     fn with(&self, write: impl FnOnce(&mut Book) -> io::Result<()>) {
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
         if book.closed {
             return;
         }
-        if let Err(error) = write(&mut book) {
-            book.closed = true;
+        let outcome = write(&mut book);
+        if let (Err(error), false) = (&outcome, book.failing) {
             warn!(error = %error, file = FILE, "what runs cannot be written down: if this process dies, nobody knows of what");
         }
+        book.failing = outcome.is_err();
     }
 }
 
@@ -240,6 +244,22 @@ mod tests {
         let (_, found) = Running::open(dir.path()).unwrap();
         assert!(found.contains(&entry(2 * (LIMIT / ENTRY) as u64 - 1, true)));
         assert!(!found.contains(&entry(0, true)));
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_there_with_the_next_that_can() {
+        let dir = TempDir::new().unwrap();
+        let (running, _) = Running::open(dir.path()).unwrap();
+        let path = dir.path().join(FILE);
+        running.begin(|| vec![entry(1, true)]);
+        let swap = |file| std::mem::replace(&mut running.book.lock().unwrap().file, file);
+        let writable = swap(File::open(&path).unwrap());
+        running.note([entry(2, true)].into_iter(), Vec::new);
+        swap(writable);
+        let all = || vec![entry(2, true), entry(3, true)];
+        running.note([entry(3, true)].into_iter(), all);
+        let (_, found) = Running::open(dir.path()).unwrap();
+        assert_eq!(found, [entry(2, true), entry(3, true)]);
     }
 
     #[test]
