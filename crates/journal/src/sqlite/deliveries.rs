@@ -153,7 +153,8 @@ impl SqliteDeliveries {
             read.page = Some(reading::page(&mut connection, stretch, &view.types).await?);
         }
         let now = self.shared.clock.now();
-        let due = read.waiting.iter().filter(|one| one.due <= now);
+        let waiting = read.waiting.iter();
+        let due = waiting.filter(|one| one.due <= now && !view.again.contains(&one.position));
         let wanted = due
             .map(|one| one.position)
             .chain(view.missing.iter().copied());
