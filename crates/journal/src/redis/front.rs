@@ -69,19 +69,12 @@ pub(super) fn settles(
     shared: &Arc<Shared>,
     shard: &Arc<Shard>,
     handler: &Arc<str>,
-    order: bool,
 ) -> mpsc::Sender<Batch> {
     let (queue, waiting) = mpsc::channel(QUEUE);
     let (shared, shard, handler) = (shared.clone(), shard.clone(), handler.clone());
     let closing = shared.clone();
     tokio::spawn(run(closing, waiting, move |batches| {
-        settle::send(
-            shared.clone(),
-            shard.clone(),
-            handler.clone(),
-            order,
-            batches,
-        )
+        settle::send(shared.clone(), shard.clone(), handler.clone(), batches)
     }));
     queue
 }

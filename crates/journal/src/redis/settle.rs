@@ -89,12 +89,12 @@ pub(super) async fn settle(
                     generation: view.generation,
                     token: one.token,
                 };
-                let plain = line.is_plain(view.order);
+                let plain = line.is_plain();
                 let same = |(others, lines): &&mut (Vec<Claimed>, Vec<Line>)| {
                     others.first().is_some_and(|first| {
                         first.token.shard == claimed.token.shard
                             && first.token.handler == claimed.token.handler
-                    }) && lines[0].is_plain(view.order) == plain
+                    }) && lines[0].is_plain() == plain
                 };
                 match parts.iter_mut().find(same) {
                     Some(part) => {
@@ -119,8 +119,7 @@ async fn submit(shared: &Arc<Shared>, claimed: Vec<Claimed>, lines: Vec<Line>) -
     let (reply, answer) = oneshot::channel();
     let first = &claimed[0];
     if let Some(shard) = shared.shards.get(first.token.shard) {
-        let order = first.handler.view().is_some_and(|view| view.order);
-        let start = || front::settles(shared, &shard, &first.handler.name, order);
+        let start = || front::settles(shared, &shard, &first.handler.name);
         let queue = first.handler.front(shard.index, start);
         // If it fails, `reply` is dropped with it, and the answer says so.
         let _ = queue.send(Batch { lines, reply }).await;
@@ -213,8 +212,8 @@ impl Line {
     }
 
     /// Is it all that `ack.lua` does?
-    fn is_plain(&self, order: bool) -> bool {
-        !order && self.first && self.verdict == 'a' && self.emits.is_empty()
+    fn is_plain(&self) -> bool {
+        self.key.is_none() && self.first && self.verdict == 'a' && self.emits.is_empty()
     }
 }
 
@@ -223,7 +222,6 @@ pub(super) async fn send(
     shared: Arc<Shared>,
     shard: Arc<Shard>,
     handler: Arc<str>,
-    order: bool,
     batches: Vec<Batch>,
 ) {
     let node = shard.incarnation();
@@ -237,7 +235,7 @@ pub(super) async fn send(
     }
     let (plain, rest): (Vec<Batch>, Vec<Batch>) = current
         .into_iter()
-        .partition(|batch| batch.lines.iter().all(|line| line.is_plain(order)));
+        .partition(|batch| batch.lines.iter().all(|line| line.is_plain()));
     let write = Write {
         shared: &shared,
         shard: &shard,

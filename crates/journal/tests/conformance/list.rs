@@ -53,6 +53,7 @@ macro_rules! conformance {
             order_kept::thousands_behind_one_key_do_not_stop_the_others,
             order_kept::a_handler_that_keeps_order_no_longer_loses_nothing,
             order_kept::a_handler_that_keeps_order_from_now_on_keeps_it_for_what_waits,
+            order_kept::an_order_that_is_asked_for_while_the_journal_is_open_is_kept_from_then_on,
             order_kept::every_key_keeps_its_order_whatever_becomes_of_its_messages,
             give_up::a_parked_head_holds_its_key_until_it_is_replayed,
             give_up::a_parked_head_is_shown_with_its_reason_and_counted,

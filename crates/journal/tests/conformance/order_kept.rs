@@ -215,3 +215,26 @@ fn verdict(rolled: u64, due: Timestamp) -> Verdict {
         _ => Verdict::Ack { emits: Vec::new() },
     }
 }
+
+pub(crate) async fn an_order_that_is_asked_for_while_the_journal_is_open_is_kept_from_then_on(
+    harness: &dyn Harness,
+) {
+    let journal = harness.open(roomy()).await;
+    let mut stream = paid_handler(&*journal, "lms.enrol").await;
+    for text in ["1", "2"] {
+        publish(&*journal, in_key(PAID, "a", text)).await;
+    }
+    let out = take(&mut stream, 2).await;
+    ack_all(&*journal, &out).await;
+    drop(stream);
+    let mut stream = ordered_handler(&*journal, "lms.enrol").await;
+    for text in ["3", "4", "5"] {
+        publish(&*journal, in_key(PAID, "a", text)).await;
+    }
+    for text in ["3", "4", "5"] {
+        let delivery = take_one(&mut stream).await;
+        assert_eq!(data(&delivery), text);
+        ack(&*journal, &delivery).await;
+    }
+    nothing_else_waits_in_any_key(&*journal, &mut stream).await;
+}
