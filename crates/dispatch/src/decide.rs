@@ -89,11 +89,14 @@ pub fn decide<R: Rng + ?Sized>(
     }
 }
 
+/// So many deaths at least: one process dies with all that it runs, and who is to blame is known at the third only.
+const DEATHS: u32 = 3;
+
 /// A delivery that as many nodes did not survive as may panic: it may be what killed them, and is not tried again.
 #[must_use]
 pub fn poisonous(terms: &HandlerTerms, delivery: &Delivery) -> Option<Answer> {
     let crashes = delivery.crashes;
-    (crashes >= terms.max_crashes).then(|| Answer::NotCalled {
+    (crashes >= terms.max_crashes.max(DEATHS)).then(|| Answer::NotCalled {
         chain: vec![format!(
             "not tried again: {crashes} attempts panicked, or ended with the node that made them"
         )],

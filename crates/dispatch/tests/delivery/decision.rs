@@ -182,6 +182,13 @@ fn what_three_nodes_did_not_survive_is_not_tried_a_fourth_time() {
         death(&decided(&delivery(4, 3), answer, 1)),
         FailureKind::Poison
     );
+    // A host that allows one panic does not blame all that ran when it was killed once.
+    let strict = HandlerTerms {
+        max_crashes: 1,
+        ..terms()
+    };
+    assert!(poisonous(&strict, &delivery(3, 2)).is_none());
+    assert!(poisonous(&strict, &delivery(4, 3)).is_some());
 }
 
 #[test]

@@ -42,8 +42,10 @@ pub(super) struct View {
     due_changes: u64,
     /// Exception rows that are handed out: the query finds them too.
     pub(super) again: BTreeSet<u64>,
-    /// So many may have to wait for one of them: the query finds them too.
-    suspects: usize,
+    /// Of these one is handed out at a time: the query finds all of them.
+    alone: BTreeSet<u64>,
+    /// One is handed out, of this handler or another.
+    tries_a_suspect: bool,
     /// Positions whose turn has come and whose message is not in memory.
     missing: Vec<u64>,
     types: Arc<Types>,
@@ -113,10 +115,8 @@ impl SqliteDeliveries {
         let (cursor, window) = (&handler.cursor, &handler.window);
         let after = window.upto().max(cursor.scanned);
         let room = cursor.room() > 0;
-        let due = handler
-            .due
-            .is_some_and(|due| due <= self.shared.clock.now())
-            && cursor.again.len() < WINDOW;
+        let now = self.shared.clock.now();
+        let due = handler.due.is_some_and(|due| due <= now) && cursor.again.len() < WINDOW;
         let page = (room && window.is_empty() && handler.latest > after).then(|| Stretch {
             types: handler.types.clone(),
             after,
@@ -134,7 +134,8 @@ impl SqliteDeliveries {
             } else {
                 BTreeSet::new()
             },
-            suspects: state.suspects.len(),
+            alone: state.suspects.alone(self.id),
+            tries_a_suspect: state.tries_a_suspect(now).is_some(),
             missing: free.filter(|position| !window.keeps(*position)).collect(),
             types: state.types.clone(),
         })
@@ -145,7 +146,7 @@ impl SqliteDeliveries {
         let mut read = Read::default();
         let mut connection = self.shared.readers.acquire().await?;
         if view.due {
-            let most = view.most_waiting(max) + view.again.len() + view.suspects;
+            let most = view.most_waiting(max) + view.again.len() + view.alone.len();
             read.waiting = reading::waiting(&mut connection, self.id, most + 1).await?;
             read.all_waiting = read.waiting.len() <= most;
         }
@@ -153,8 +154,13 @@ impl SqliteDeliveries {
             read.page = Some(reading::page(&mut connection, stretch, &view.types).await?);
         }
         let now = self.shared.clock.now();
-        let waiting = read.waiting.iter();
-        let due = waiting.filter(|one| one.due <= now && !view.again.contains(&one.position));
+        let mut tries_a_suspect = view.tries_a_suspect;
+        let due = read.waiting.iter().filter(|one| {
+            one.due <= now
+                && !view.again.contains(&one.position)
+                && !(view.alone.contains(&one.position)
+                    && std::mem::replace(&mut tries_a_suspect, true))
+        });
         let wanted = due
             .map(|one| one.position)
             .chain(view.missing.iter().copied());
@@ -185,7 +191,8 @@ impl SqliteDeliveries {
     /// Notes what is handed out. Nothing is awaited from here on, so a dropped wait loses none.
     fn hand_out(&self, view: &View, mut read: Read, max: usize) -> Look {
         let mut state = self.shared.state();
-        let tries_a_suspect = state.tries_a_suspect();
+        let now = self.shared.clock.now();
+        let tries_a_suspect = state.tries_a_suspect(now);
         let State {
             handlers,
             fences,
@@ -205,7 +212,7 @@ impl SqliteDeliveries {
             suspects,
             max,
             tries_a_suspect,
-            now: self.shared.clock.now(),
+            now,
             given: Vec::new(),
         };
         if view.due {

@@ -20,8 +20,8 @@ pub(super) struct Hand<'a> {
     pub(super) suspects: &'a mut Suspects,
     pub(super) max: usize,
     pub(super) now: Timestamp,
-    /// A suspect is out that is to be alone, of this handler or another.
-    pub(super) tries_a_suspect: bool,
+    /// A suspect is out that is to be alone until then, of this handler or another.
+    pub(super) tries_a_suspect: Option<Timestamp>,
     pub(super) given: Vec<Delivery>,
 }
 
@@ -31,6 +31,8 @@ impl Hand<'_> {
     /// Gives exceptions that are due, and answers when the next is.
     pub(super) fn give_waiting(&mut self, view: &View, read: &Read) -> Option<Timestamp> {
         let most = view.most_waiting(self.max);
+        // When what had to wait is due again, unless the other one is settled before.
+        let mut later = None;
         for waiting in &read.waiting {
             let position = waiting.position;
             let cursor = &self.handler.cursor;
@@ -43,21 +45,27 @@ impl Hand<'_> {
                 continue;
             }
             if waiting.due > self.now || self.given.len() >= most {
-                return Some(waiting.due);
+                return earliest(later, waiting.due);
             }
-            let Some(message) = read.messages.get(&position) else {
-                return Some(waiting.due);
-            };
             let handed = &waiting.handed;
-            // It is due again when the other one is settled.
-            if self.tries_a_suspect && self.suspects.is_to_be_alone(self.id, position, handed) {
+            if let Some(until) = self.tries_a_suspect
+                && self.suspects.is_to_be_alone(self.id, position, handed)
+            {
+                later = Some(until);
                 continue;
             }
+            let Some(message) = read.messages.get(&position) else {
+                return earliest(later, waiting.due);
+            };
             let handed = waiting.handed.clone();
             let handed = self.give(position, message.clone(), handed);
             self.handler.cursor.again.insert(position, handed);
         }
-        (!read.all_waiting).then_some(self.now)
+        if read.all_waiting {
+            later
+        } else {
+            earliest(later, self.now)
+        }
     }
 
     /// Gives what waited behind its ordering key and does not any more.
@@ -138,7 +146,10 @@ impl Hand<'_> {
     fn give(&mut self, position: u64, message: Arc<Envelope>, mut handed: Handed) -> Handed {
         *self.fences += 1;
         handed.fence = *self.fences;
-        self.tries_a_suspect |= self.suspects.hand_out(self.id, position, &mut handed);
+        let alone = self
+            .suspects
+            .hand_out(self.id, position, &mut handed, self.now);
+        self.tries_a_suspect = alone.or(self.tries_a_suspect);
         self.given.push(Delivery {
             message,
             attempt: handed.attempt,
@@ -153,4 +164,8 @@ impl Hand<'_> {
         });
         handed
     }
+}
+
+fn earliest(one: Option<Timestamp>, other: Timestamp) -> Option<Timestamp> {
+    Some(one.map_or(other, |one| one.min(other)))
 }

@@ -2,10 +2,10 @@
 //!
 //! A message that takes its process down is handed out again at the next start, and would take that one down as well. So
 //! what is handed out is written down before anybody works on it. Nothing here is synced: what a process wrote outlives
-//! it in the memory of the operating system, and when the power fails no message was to blame.
+//! it in the memory of the operating system. When that one ended too, no message was to blame.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -16,8 +16,10 @@ use tracing::warn;
 /// Name of the file in the data directory.
 const FILE: &str = "journal.running";
 const MAGIC: [u8; 8] = *b"running1";
-/// Bytes before the entries: [`MAGIC`], epoch.
-const HEADER: usize = 12;
+/// Bytes of what tells one start of the operating system from another: a UUID as text.
+const BOOT: usize = 36;
+/// Bytes before the entries: [`MAGIC`], epoch, boot.
+const HEADER: usize = 12 + BOOT;
 /// Bytes of an entry.
 const ENTRY: usize = 32;
 /// The file is begun anew when it has so many bytes, or twice what runs.
@@ -48,6 +50,7 @@ struct Book {
     file: File,
     /// Entries with another number are left over from before the file was begun anew.
     epoch: u32,
+    boot: [u8; BOOT],
     end: usize,
     limit: usize,
     /// The last write failed, which was said: the next one begins the file anew.
@@ -69,10 +72,12 @@ impl Running {
             .open(dir.join(FILE))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        let (epoch, entries) = read(&bytes);
+        let boot = boot();
+        let (epoch, entries) = read(&bytes, boot);
         let book = Book {
             file,
             epoch,
+            boot,
             end: HEADER,
             limit: LIMIT,
             failing: false,
@@ -136,6 +141,7 @@ impl Book {
         let mut bytes = Vec::with_capacity(HEADER + all.len() * ENTRY);
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&self.epoch.to_le_bytes());
+        bytes.extend_from_slice(&self.boot);
         bytes.extend(all.iter().flat_map(|entry| entry.bytes(self.epoch)));
         self.file.write_all_at(&bytes, 0)?;
         self.end = bytes.len();
@@ -176,8 +182,15 @@ impl Entry {
     }
 }
 
-/// The epoch, and the last entry of each delivery. What is not such a file has none.
-fn read(bytes: &[u8]) -> (u32, Vec<Entry>) {
+/// Which start of the operating system this is (`random(4)`): zeros if it does not say.
+fn boot() -> [u8; BOOT] {
+    let text = fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    text.first_chunk().copied().unwrap_or([0; BOOT])
+}
+
+/// The epoch, and the last entry of each delivery. What is not such a file has none. Nothing ran that died with the
+/// operating system.
+fn read(bytes: &[u8], boot: [u8; BOOT]) -> (u32, Vec<Entry>) {
     let header = bytes.split_first_chunk::<HEADER>();
     let Some((header, rest)) = header.filter(|(header, _)| header.starts_with(&MAGIC)) else {
         return (0, Vec::new());
@@ -185,7 +198,12 @@ fn read(bytes: &[u8]) -> (u32, Vec<Entry>) {
     let epoch = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
     let entries = rest.chunks_exact(ENTRY);
     let entries = entries.map_while(|bytes| Entry::read(bytes, epoch));
+    let same_boot = header.ends_with(&boot);
     let last: BTreeMap<_, _> = entries
+        .map(|entry| Entry {
+            runs: entry.runs && same_boot,
+            ..entry
+        })
         .map(|entry| ((entry.handler, entry.position), entry))
         .collect();
     (epoch, last.into_values().collect())
@@ -239,7 +257,7 @@ mod tests {
             let now = || vec![entry(position, true)];
             running.note([entry(position, true)].into_iter(), now);
         }
-        let length = std::fs::metadata(dir.path().join(FILE)).unwrap().len();
+        let length = fs::metadata(dir.path().join(FILE)).unwrap().len();
         assert!(length <= LIMIT as u64, "{length}");
         let (_, found) = Running::open(dir.path()).unwrap();
         assert!(found.contains(&entry(2 * (LIMIT / ENTRY) as u64 - 1, true)));
@@ -263,9 +281,22 @@ mod tests {
     }
 
     #[test]
+    fn what_ran_when_the_operating_system_ended_did_not_end_it() {
+        let dir = TempDir::new().unwrap();
+        let (running, _) = Running::open(dir.path()).unwrap();
+        running.begin(|| vec![entry(1, true), entry(2, false)]);
+        let path = dir.path().join(FILE);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[HEADER - BOOT] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let (_, found) = Running::open(dir.path()).unwrap();
+        assert_eq!(found, [entry(1, false), entry(2, false)]);
+    }
+
+    #[test]
     fn what_is_not_such_a_file_says_nothing() {
         let dir = TempDir::new().unwrap();
-        std::fs::write(dir.path().join(FILE), vec![b'x'; 1000]).unwrap();
+        fs::write(dir.path().join(FILE), vec![b'x'; 1000]).unwrap();
         let (_, found) = Running::open(dir.path()).unwrap();
         assert!(found.is_empty());
     }

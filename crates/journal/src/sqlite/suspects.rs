@@ -5,6 +5,7 @@
 //! suspect runs beside it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use coordinator_message::Timestamp;
 use sea_orm::sqlx::{Connection as _, SqliteConnection, query, query_as};
@@ -19,13 +20,23 @@ use super::state::State;
 
 /// So many deaths, and it is handed out alone.
 const ALONE: u32 = 2;
+/// What is handed out alone has so long to show what it does. It may wait for a rate or a breaker, or hang.
+const TURN: Duration = Duration::from_secs(10);
 
 /// What is not settled of what ran when a process died.
 #[derive(Debug, Default)]
 pub(super) struct Suspects {
     of: BTreeMap<(i64, u64), Entry>,
-    /// Handler, position and fence of the one that was handed out alone.
-    out: Option<(i64, u64, u64)>,
+    out: Option<Out>,
+}
+
+/// The one that was handed out alone.
+#[derive(Debug, Clone, Copy)]
+struct Out {
+    handler: i64,
+    position: u64,
+    fence: u64,
+    until: Timestamp,
 }
 
 /// What the process before this one left. `state` is as the database has it.
@@ -63,6 +74,8 @@ impl Suspects {
             for mut entry in entries {
                 let to_come = match rows.get(&entry.position) {
                     Some(next) => *next == (entry.attempt, entry.replay),
+                    // The database may be an older one than this file.
+                    None if entry.position > state.head => false,
                     None => entry.attempt == 1 && !handler.cursor.is_settled(entry.position),
                 };
                 died += u32::from(to_come && entry.runs);
@@ -82,8 +95,11 @@ impl Suspects {
         Ok(Self { of, out: None })
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.of.len()
+    /// Positions of a handler that are to be handed out alone.
+    pub(super) fn alone(&self, handler: i64) -> BTreeSet<u64> {
+        let of = self.of.range((handler, 0)..=(handler, u64::MAX));
+        let alone = of.filter(|(_, entry)| entry.crashes >= ALONE);
+        alone.map(|((_, position), _)| *position).collect()
     }
 
     /// Makes rows of those that are to be alone, so that nothing in the log waits behind them. An ordered handler gives
@@ -102,8 +118,8 @@ impl Suspects {
         let mut transaction = connection.begin().await?;
         for entry in fresh {
             let position = entry.position.cast_signed();
-            query(
-                "INSERT INTO exception (handler, seq, attempt, crashes, replay, due)
+            let row = query(
+                "INSERT OR IGNORE INTO exception (handler, seq, attempt, crashes, replay, due)
                  SELECT b.handler, m.seq, 0, ?, 0, 0 FROM message m JOIN binding b ON b.type = m.type
                  WHERE m.seq = ? AND b.handler = ? AND b.since < m.seq",
             )
@@ -112,8 +128,10 @@ impl Suspects {
             .bind(entry.handler)
             .execute(&mut *transaction)
             .await?;
-            let settled = settled.entry(entry.handler).or_default();
-            settled.insert(entry.position);
+            if row.rows_affected() == 1 {
+                let settled = settled.entry(entry.handler).or_default();
+                settled.insert(entry.position);
+            }
         }
         for (id, settled) in &settled {
             let Some(handler) = state.handlers.get(id) else {
@@ -138,40 +156,54 @@ impl Suspects {
         entry.is_some_and(|entry| entry.crashes >= ALONE)
     }
 
-    /// It is handed out, with the deaths that it was part of; answers whether it is to be alone.
-    pub(super) fn hand_out(&mut self, handler: i64, position: u64, handed: &mut Handed) -> bool {
-        let Some(entry) = self.get(handler, position, handed) else {
-            return false;
-        };
-        let crashes = entry.crashes;
+    /// It is handed out, with the deaths that it was part of. Answers until when it is to be alone, if it is.
+    pub(super) fn hand_out(
+        &mut self,
+        handler: i64,
+        position: u64,
+        handed: &mut Handed,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let crashes = self.get(handler, position, handed)?.crashes;
         handed.crashes = handed.crashes.max(crashes);
-        if crashes >= ALONE {
-            self.out = Some((handler, position, handed.fence));
+        if crashes < ALONE {
+            return None;
         }
-        crashes >= ALONE
+        let until = now.after(TURN);
+        self.out = Some(Out {
+            handler,
+            position,
+            fence: handed.fence,
+            until,
+        });
+        Some(until)
     }
 
-    /// It did not kill this process; one that was given back may not have run. Answers whether others waited for that.
-    fn survived(&mut self, handler: i64, position: u64, given_back: bool) -> bool {
-        if !given_back {
-            self.of.remove(&(handler, position));
+    /// It did not kill this process, but its next attempt may, if it has one. Answers whether others waited for that.
+    fn survived(&mut self, handler: i64, position: u64, next: Option<u32>) -> bool {
+        match (self.of.get_mut(&(handler, position)), next) {
+            (Some(entry), Some(attempt)) => entry.attempt = attempt,
+            (Some(_), None) => drop(self.of.remove(&(handler, position))),
+            (None, _) => {}
         }
-        let out = self
-            .out
-            .take_if(|out| (out.0, out.1) == (handler, position));
-        out.is_some()
+        let same = |out: &mut Out| (out.handler, out.position) == (handler, position);
+        self.out.take_if(same).is_some()
     }
 }
 
 impl State {
-    /// These were settled: whatever waits for a suspect among them may go on.
-    pub(super) fn survived(&mut self, handler: i64, settled: impl Iterator<Item = (u64, bool)>) {
+    /// These were settled, and have that attempt before them, if any: whatever waits for a suspect among them may go on.
+    pub(super) fn survived(
+        &mut self,
+        handler: i64,
+        settled: impl Iterator<Item = (u64, Option<u32>)>,
+    ) {
         if self.suspects.of.is_empty() {
             return;
         }
         let mut freed = false;
-        for (position, given_back) in settled {
-            freed |= self.suspects.survived(handler, position, given_back);
+        for (position, next) in settled {
+            freed |= self.suspects.survived(handler, position, next);
         }
         if freed {
             self.try_the_next();
@@ -188,13 +220,12 @@ impl State {
         }
     }
 
-    /// Is a suspect handed out that is to be alone?
-    pub(super) fn tries_a_suspect(&self) -> bool {
-        let out = self.suspects.out;
-        out.is_some_and(|(id, position, fence)| {
-            let handler = self.handlers.get(&id);
-            handler.is_some_and(|handler| handler.current(position, fence).is_some())
-        })
+    /// Until when others like it have to wait, if a suspect is handed out that is to be alone.
+    pub(super) fn tries_a_suspect(&self, now: Timestamp) -> Option<Timestamp> {
+        let out = self.suspects.out.filter(|out| out.until > now)?;
+        let handler = self.handlers.get(&out.handler)?;
+        handler.current(out.position, out.fence)?;
+        Some(out.until)
     }
 
     /// All that the next process is to know if this one dies now.

@@ -89,9 +89,7 @@ impl<'a> Settled<'a> {
 
     /// Makes it known: to be called after the commit only.
     pub(super) fn apply(state: &mut State, id: i64, settled: &[Self], what: &Consequences) {
-        let survived = settled
-            .iter()
-            .map(|one| (one.position, one.is_given_back()));
+        let survived = settled.iter().map(|one| (one.position, one.next_attempt()));
         state.survived(id, survived);
         let known = state.handlers.get(&id);
         let Some(read) = known.map(|handler| state.read_by(handler)) else {
@@ -127,6 +125,14 @@ impl<'a> Settled<'a> {
     /// Is it to be handed out again as if it had not been?
     fn is_given_back(&self) -> bool {
         matches!(self.verdict, Verdict::Release { .. })
+    }
+
+    /// Number of the attempt that is to come by itself.
+    fn next_attempt(&self) -> Option<u32> {
+        match self.end() {
+            End::Again(_, failure) => Some(self.handed.attempt + u32::from(failure.is_some())),
+            End::Acked | End::Parked(_) | End::Dead(_) | End::DeadKey(_) => None,
+        }
     }
 
     /// For the next process: it does not run any more, though its next attempt has the same number.
