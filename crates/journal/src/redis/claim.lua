@@ -3,25 +3,16 @@
 -- KEYS 19 what was discarded before it was read.
 -- ARGV 1 handler, 2 node, 3 now, 4 crashes to count for each, 5 '1' if the node gives it back by itself.
 -- Answers how many; -1 if that node is alive.
--- Milliseconds.
-local GAP = 100
 local handler, node, now, crash = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 if ARGV[5] ~= '1' and call('EXISTS', BEAT) == 1 then return -1 end
-local moved, apart = 0, 0
--- What ran when two nodes died may be what killed them. Such deliveries come one after the other, so that the next node
--- dies with that one alone.
-local function due_after(crashes, due)
-  if crash == 0 or crashes < 2 then return due end
-  apart = apart + GAP
-  return string.format('%.0f', tonumber(now) + apart)
-end
+local moved = 0
 local pending = call('XPENDING', S, handler, '-', '+', 128, node)
 for _, entry in ipairs(pending) do
   local pid = pid_of(entry[1])
   local m = message(handler, pid)
   call('XACK', S, handler, pid)
   if call('HDEL', KEYS[19], pid) == 0 and m and takes(handler, m, pid) then
-    wait(pid, 0, crash, 0, due_after(crash, now))
+    wait(pid, 0, crash, 0, now)
     moved = moved + 1
   end
 end
@@ -31,8 +22,7 @@ for i = 1, #owners, 2 do
     local pid = owners[i]
     local attempts, crashes, replay, due = read_row(call('HGET', X, pid) or 'o,0,0,0,0')
     call('HDEL', W, pid)
-    crashes = tonumber(crashes) + crash
-    wait(pid, attempts, crashes, replay, due_after(crashes, due))
+    wait(pid, attempts, tonumber(crashes) + crash, replay, due)
     moved = moved + 1
   end
 end

@@ -28,7 +28,7 @@
 //! | `T:c` | HASH | counters: `u:<h>` unsettled of a handler (in the log, handed out, waiting, parked), `d:<h>` dead letters, `n:<type>` messages in the log, `bytes`; `day` the last one whose hashes were dropped |
 //! | `T:i:<day>` | HASH | message id (16 bytes) → pid, or empty while it is delayed; by the day it was written |
 //! | `T:k:<day>` | HASH | scope digest → `at` (13 digits), message id (16), payload digest (16); by the day it was written |
-//! | `T:x:<h>` | HASH | pid → `state,attempts,crashes,replay,due`: deliveries that are not pending in the group. State `w` waiting, `o` handed out, `p` given up and holding its key |
+//! | `T:x:<h>` | HASH | pid → `state,attempts,crashes,replay,due`: deliveries that are not pending in the group. State `w` waiting, `o` handed out, `p` given up and holding its key. Of what was handed out alone (`lease.lua`), due is when |
 //! | `T:z:<h>` | ZSET | due, ms → pid, for each `w` |
 //! | `T:w:<h>` | HASH | pid → node that has it, for each `o` |
 //! | `T:p:<h>` | ZSET, all scores 0 | `digest:pid`: parked behind an earlier message of their key; they have no row in `x` |

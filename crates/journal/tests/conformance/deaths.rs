@@ -160,3 +160,27 @@ pub(crate) async fn the_order_of_a_key_holds_whatever_the_process_died_of(harnes
     }
     nothing_else_waits_in_any_key(&*journal, &mut stream).await;
 }
+
+pub(crate) async fn a_suspect_that_hangs_keeps_others_waiting_for_ten_seconds(
+    harness: &dyn Harness,
+) {
+    let mut journal = harness.open(roomy()).await;
+    let mut stream = paid_handler(&*journal, "lms.enrol").await;
+    publish_numbers(&*journal, PAID, 2).await;
+    for _ in 0..2 {
+        take(&mut stream, 2).await;
+        drop(stream);
+        journal = again(harness, journal, Ending::Crash).await;
+        stream = paid_handler(&*journal, "lms.enrol").await;
+    }
+    let first = take_in_time(harness, &mut stream).await;
+    for _ in 0..8 {
+        let nothing = tokio::time::timeout(STEP, stream.next(1)).await;
+        assert!(nothing.is_err(), "{nothing:?}");
+        harness.clock().advance(Duration::from_secs(1));
+    }
+    let second = take_in_time(harness, &mut stream).await;
+    assert_eq!((first.crashes, second.crashes), (2, 2));
+    ack_all(&*journal, &[first, second]).await;
+    nothing_else_waits(&*journal, &mut stream).await;
+}

@@ -146,6 +146,7 @@ macro_rules! conformance {
             deaths::a_process_that_ends_by_itself_is_no_death,
             deaths::a_count_of_deaths_outlives_a_process_that_ends_by_itself,
             deaths::of_what_two_processes_died_with_the_third_dies_with_one,
+            deaths::a_suspect_that_hangs_keeps_others_waiting_for_ten_seconds,
             deaths::the_order_of_a_key_holds_whatever_the_process_died_of,
             recover::what_was_acked_in_order_is_not_delivered_again,
             recover::emits_are_there_once_with_their_ack,

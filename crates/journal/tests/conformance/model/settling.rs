@@ -65,7 +65,6 @@ impl World {
             return;
         }
         self.settle_once(&delivery, verdict.clone()).await;
-        let given_back = matches!(verdict, Verdict::Release { .. });
         let place = match verdict {
             Verdict::Ack { .. } => Place::Done,
             Verdict::Dead { .. } => Place::Dead,
@@ -87,7 +86,7 @@ impl World {
         };
         let slot = self.slot(at, handler);
         slot.crashes = delivery.crashes;
-        slot.suspect = given_back && delivery.crashes >= SUSPECT;
+        slot.suspect = delivery.crashes >= SUSPECT;
         match place {
             Place::Done | Place::Dead => slot.end(place),
             _ => slot.place = place,
