@@ -13,7 +13,7 @@ mod upgrade;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conformance::Harness;
+use conformance::{Ending, Harness, PAID};
 use coordinator_journal::sqlite::{OpenError, SqliteJournal};
 use coordinator_journal::{DeadLetter, FailureKind, Journal, MessageQuery, Record, WaitingMessage};
 use coordinator_message::Envelope;
@@ -162,4 +162,29 @@ async fn a_time_is_found_in_the_log_whatever_was_imported() {
         assert_eq!(list(Some(time), None).await, since);
         assert_eq!(list(None, Some(time)).await, before);
     }
+}
+
+#[tokio::test]
+async fn what_expired_beside_an_older_delivery_that_runs_is_not_delivered_after_a_crash() {
+    let harness = SqliteHarness::new();
+    let journal = harness.open(conformance::roomy()).await;
+    let mut stream = conformance::paid_handler(&*journal, "lms.enrol").await;
+    conformance::publish_numbers(&*journal, PAID, 3).await;
+    let first = conformance::take_one(&mut stream).await;
+    harness.clock().advance(2 * conformance::RETENTION);
+    journal.maintain().await.unwrap();
+    assert_eq!(conformance::dead_letters(&*journal).await.len(), 2);
+    // The next write of the cursor remembers it too.
+    let new = conformance::publish(&*journal, conformance::message(PAID, "4")).await;
+    let last = conformance::take_one(&mut stream).await;
+    assert_eq!(last.message.id, new.id);
+    conformance::ack(&*journal, &last).await;
+    drop(stream);
+    let journal = conformance::again(&harness, journal, Ending::Crash).await;
+    let mut stream = conformance::paid_handler(&*journal, "lms.enrol").await;
+    let again = conformance::take_one(&mut stream).await;
+    assert_eq!(again.message.id, first.message.id);
+    conformance::nothing_else_waits(&*journal, &mut stream).await;
+    assert_eq!(conformance::dead_letters(&*journal).await.len(), 2);
+    journal.close().await;
 }

@@ -70,7 +70,7 @@ struct Overdue {
 struct Buried {
     handler: i64,
     last: u64,
-    count: u64,
+    positions: BTreeSet<u64>,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -157,6 +157,7 @@ impl Writer {
             if let Some(buried) = overdue.bury(&mut transaction, &shared, now).await? {
                 transaction.commit().await?;
                 buried.apply(&mut shared.state());
+                shared.crowded.notify_one();
                 return Ok(true);
             }
         }
@@ -265,6 +266,7 @@ impl Overdue {
             return Ok(None);
         };
         positions.retain(|position| !cursor.done.contains(position));
+        let positions: BTreeSet<u64> = positions.into_iter().collect();
         let failure = self.cause.failure(now);
         bury(
             connection,
@@ -275,12 +277,13 @@ impl Overdue {
             now,
         )
         .await?;
-        let (upto, done) = cursor.after(&BTreeSet::new(), last);
+        // What is handed out yet may be older than these.
+        let (upto, done) = cursor.after(&positions, last);
         save_cursor(connection, self.handler, upto, &done).await?;
         Ok(Some(Buried {
             handler: self.handler,
             last,
-            count: positions.len() as u64,
+            positions,
             _turn: turn,
         }))
     }
@@ -290,9 +293,11 @@ impl Buried {
     /// Makes it known: to be called after the commit only.
     fn apply(self, state: &mut State) {
         if let Some(handler) = state.handlers.get_mut(&self.handler) {
+            let count = self.positions.len() as u64;
+            handler.cursor.settle(&self.positions, self.last);
             handler.cursor.advance(self.last);
-            handler.unsettled = handler.unsettled.saturating_sub(self.count);
-            handler.dead += self.count;
+            handler.unsettled = handler.unsettled.saturating_sub(count);
+            handler.dead += count;
         }
     }
 }
