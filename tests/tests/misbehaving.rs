@@ -1,5 +1,4 @@
 //! A plugin whose handlers do what handlers should not: nobody but they notice.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use coordinator_tests::{TestHouse, eventually};
 use serde_json::{Value, json};
