@@ -96,8 +96,8 @@ impl SqliteJournal {
             clock,
         } = options;
         let lock = take_lock(&dir)?;
-        let (running, left) = Running::open(&dir).map_err(|source| OpenError::Directory {
-            dir: dir.clone(),
+        let (running, left) = Running::open(&dir).map_err(|source| OpenError::Running {
+            file: dir.join(running::FILE),
             source,
         })?;
         let file = dir.join(FILE);

@@ -65,6 +65,15 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
+    /// The file that says what runs cannot be read or written.
+    #[error("failed to open `{}`\n  (the host reads and writes it; it may be deleted: it says what ran, and holds no message)", file.display())]
+    Running {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The file was written by a later version of this program.
     #[error(
         "the journal `{}` has schema version {found}, this program knows up to {known}\n  (run the version that wrote it, or a later one)",

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use tracing::warn;
 
 /// Name of the file in the data directory.
-const FILE: &str = "journal.running";
+pub(super) const FILE: &str = "journal.running";
 const MAGIC: [u8; 8] = *b"running1";
 /// Bytes of what tells one start of the operating system from another: a UUID as text.
 const BOOT: usize = 36;
@@ -24,6 +24,8 @@ const HEADER: usize = 12 + BOOT;
 const ENTRY: usize = 32;
 /// The file is begun anew when it has so many bytes, or twice what runs.
 const LIMIT: usize = 1 << 20;
+/// More than this is not read: two million deliveries do not run at once.
+const MOST: u64 = 64 << 20;
 
 /// What is known of a delivery: the last entry counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +66,14 @@ struct Book {
 impl Running {
     /// Opens the file, and reads what the process before this one left in it.
     pub(super) fn open(dir: &Path) -> io::Result<(Self, Vec<Entry>)> {
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(dir.join(FILE))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        (&file).take(MOST).read_to_end(&mut bytes)?;
         let boot = boot();
         let (epoch, entries) = read(&bytes, boot);
         let book = Book {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use coordinator_journal::sqlite::{OpenError, SqliteJournal};
 use coordinator_journal::{Absence, Deliveries, Journal, StartFrom};
 
 use crate::conformance::{self, ENROLLED, Ending, Harness, PAID, again, message, spec};
@@ -10,19 +11,21 @@ use crate::harness::SqliteHarness;
 /// Long enough for what is due to come.
 const MOMENT: Duration = Duration::from_millis(200);
 
-async fn mail_handler(journal: &dyn Journal) -> Box<dyn Deliveries> {
+type Stream = Box<dyn Deliveries>;
+
+async fn mail_handler(journal: &dyn Journal) -> Stream {
     let spec = spec("mail.send", &[ENROLLED], StartFrom::Now);
     journal.open(spec).await.unwrap()
 }
 
 /// Nothing comes, whatever time it is given.
-async fn nothing_comes(stream: &mut Box<dyn Deliveries>) {
+async fn nothing_comes(stream: &mut Stream) {
     let nothing = tokio::time::timeout(MOMENT, stream.next(1)).await;
     assert!(nothing.is_err(), "{nothing:?}");
 }
 
 /// Opens two handlers, and lets the process die twice with what both run: two deliveries each.
-async fn died_twice(harness: &SqliteHarness) -> Box<dyn Journal> {
+async fn died_twice(harness: &SqliteHarness) -> (Box<dyn Journal>, Stream, Stream) {
     let mut journal = harness.open(conformance::roomy()).await;
     for round in 0..2 {
         let mut lms = conformance::paid_handler(&*journal, "lms.enrol").await;
@@ -38,15 +41,15 @@ async fn died_twice(harness: &SqliteHarness) -> Box<dyn Journal> {
         drop((lms, mail));
         journal = again(harness, journal, Ending::Crash).await;
     }
-    journal
+    let lms = conformance::paid_handler(&*journal, "lms.enrol").await;
+    let mail = mail_handler(&*journal).await;
+    (journal, lms, mail)
 }
 
 #[tokio::test]
 async fn suspects_of_all_handlers_run_one_at_a_time_and_what_is_new_flows_on() {
     let harness = SqliteHarness::new();
-    let journal = died_twice(&harness).await;
-    let mut lms = conformance::paid_handler(&*journal, "lms.enrol").await;
-    let mut mail = mail_handler(&*journal).await;
+    let (journal, mut lms, mut mail) = died_twice(&harness).await;
     let first = conformance::take_one(&mut lms).await;
     assert_eq!(first.crashes, 2);
     for (name, stream) in [(PAID, &mut lms), (ENROLLED, &mut mail)] {
@@ -79,9 +82,7 @@ async fn suspects_of_all_handlers_run_one_at_a_time_and_what_is_new_flows_on() {
 #[tokio::test]
 async fn a_suspect_whose_handler_leaves_does_not_stand_in_the_way() {
     let harness = SqliteHarness::new();
-    let journal = died_twice(&harness).await;
-    let mut lms = conformance::paid_handler(&*journal, "lms.enrol").await;
-    let mut mail = mail_handler(&*journal).await;
+    let (journal, mut lms, mut mail) = died_twice(&harness).await;
     let first = conformance::take_one(&mut lms).await;
     assert_eq!(first.crashes, 2);
     nothing_comes(&mut mail).await;
@@ -111,9 +112,7 @@ async fn what_is_left_of_a_file_that_is_not_readable_blames_nobody() {
 #[tokio::test]
 async fn a_suspect_that_is_tried_again_is_alone_again() {
     let harness = SqliteHarness::new();
-    let journal = died_twice(&harness).await;
-    let mut lms = conformance::paid_handler(&*journal, "lms.enrol").await;
-    let mut mail = mail_handler(&*journal).await;
+    let (journal, mut lms, mut mail) = died_twice(&harness).await;
     let first = conformance::take_one(&mut lms).await;
     let later = harness.clock_now().after(Duration::from_secs(60));
     conformance::retry(&*journal, &first, later).await;
@@ -147,9 +146,7 @@ async fn a_suspect_that_is_tried_again_is_alone_again() {
 #[tokio::test]
 async fn a_suspect_that_hangs_keeps_others_waiting_for_ten_seconds() {
     let harness = SqliteHarness::new();
-    let journal = died_twice(&harness).await;
-    let mut lms = conformance::paid_handler(&*journal, "lms.enrol").await;
-    let mut mail = mail_handler(&*journal).await;
+    let (journal, mut lms, mut mail) = died_twice(&harness).await;
     let first = conformance::take_one(&mut lms).await;
     nothing_comes(&mut mail).await;
     harness.clock().advance(Duration::from_secs(10));
@@ -186,4 +183,17 @@ async fn an_older_database_than_its_file_of_what_runs_loses_no_message() {
     let next = conformance::take_one(&mut stream).await;
     assert_eq!((next.message.id, next.crashes), (new.id, 0));
     journal.close().await;
+}
+
+#[tokio::test]
+async fn a_file_of_what_runs_that_cannot_be_opened_is_named() {
+    let harness = SqliteHarness::new();
+    std::fs::create_dir(harness.dir().join("journal.running")).unwrap();
+    let refused = SqliteJournal::open(harness.options(conformance::roomy()))
+        .await
+        .unwrap_err();
+    assert!(matches!(&refused, OpenError::Running { .. }), "{refused}");
+    assert!(refused.to_string().contains("journal.running"), "{refused}");
+    std::fs::remove_dir(harness.dir().join("journal.running")).unwrap();
+    harness.open(conformance::roomy()).await.close().await;
 }
