@@ -65,7 +65,8 @@ impl Suspects {
         for entry in left {
             by_handler.entry(entry.handler).or_default().push(entry);
         }
-        let (mut of, mut died) = (BTreeMap::new(), 0);
+        let mut of = BTreeMap::new();
+        let mut died: BTreeMap<&str, u32> = BTreeMap::new();
         for (id, entries) in by_handler {
             let Some(handler) = state.handlers.get(&id) else {
                 continue;
@@ -78,7 +79,9 @@ impl Suspects {
                     None if entry.position > state.head => false,
                     None => entry.attempt == 1 && !handler.cursor.is_settled(entry.position),
                 };
-                died += u32::from(to_come && entry.runs);
+                if to_come && entry.runs {
+                    *died.entry(&handler.name).or_default() += 1;
+                }
                 entry.crashes += u32::from(entry.runs);
                 entry.runs = false;
                 if to_come && entry.crashes > 0 {
@@ -86,10 +89,11 @@ impl Suspects {
                 }
             }
         }
-        if died > 0 {
+        for (handler, deliveries) in died {
             warn!(
-                deliveries = died,
-                "the process before this one died while deliveries ran: it counts as a crash of each"
+                handler.name = handler,
+                deliveries,
+                "the process before this one died while deliveries ran, {deliveries} of `{handler}`: it counts as a crash of each"
             );
         }
         Ok(Self { of, out: None })
